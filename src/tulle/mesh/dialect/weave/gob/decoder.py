@@ -1,0 +1,125 @@
+"""Streams of gob values: messages, the sender's definitions among them, and limits."""
+
+from functools import lru_cache
+from typing import Any
+
+from tulle.errors import BadMessage
+from tulle.mesh.dialect.weave.gob.definitions import FIRST_ID, WIRE, Sent, known_to_both, understand
+from tulle.mesh.dialect.weave.gob.reading import Read, read_int, read_uint, reader
+from tulle.mesh.dialect.weave.gob.schema import Plain, Struct, Type, plain
+
+MAX_DEFINITIONS = 100
+"""Types in one stream. The original needs twelve."""
+
+MAX_DEFINITION_BYTES = 1 << 14
+"""All definitions of one stream. The original needs less than a kilobyte."""
+
+_TRUNCATED = "a message ends in the middle of a value"
+
+
+class Decoder:
+    """Reads the values of one stream, one after another."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+        self._definitions: tuple[bytes, ...] = ()
+        self._definition_bytes = 0
+        self._readers: dict[tuple[int, int], tuple[Type, Read]] = {}
+
+    def more(self) -> bool:
+        """Whether anything is left to read."""
+        return self._at < len(self._data)
+
+    def next(self, kind: Type) -> Any:
+        """The next value, read as ``kind``. Raises BadMessage if there is none, or of another type."""
+        try:
+            number, message, at = self._next_value_message()
+            value, at = self._reader(kind, number, message, at)(message, at)
+        except IndexError:
+            raise BadMessage(_TRUNCATED) from None
+        if at != len(message):
+            raise BadMessage("a message is longer than its value")
+        return value
+
+    def _next_value_message(self) -> tuple[int, bytes, int]:
+        """The number of the type of the next value, its message, and where the value starts in it."""
+        while True:
+            size, start = read_uint(self._data, self._at)
+            end = start + size
+            if end > len(self._data):
+                raise BadMessage(_TRUNCATED)
+            message = self._data[start:end]
+            self._at = end
+            number, at = read_int(message, 0)
+            if number > 0:
+                return number, message, at
+            self._add_definition(message)
+
+    def _add_definition(self, message: bytes) -> None:
+        self._definition_bytes += len(message)
+        if self._definition_bytes > MAX_DEFINITION_BYTES or len(self._definitions) == MAX_DEFINITIONS:
+            raise BadMessage("a message defines too many types")
+        self._definitions += (message,)
+        self._readers.clear()
+
+    def _reader(self, kind: Type, number: int, message: bytes, at: int) -> Read:
+        """How to read this value; ``kind`` is kept with it, because it is looked up by identity."""
+        found = self._readers.get((id(kind), number))
+        if found is not None:
+            return found[1]
+        definitions = self._definitions if number >= FIRST_ID else ()
+        read = _top_level_reader(plain(kind), number, definitions)
+        self._readers[id(kind), number] = (kind, read)
+        return read
+
+
+def decode(data: bytes, *kinds: Type) -> list[Any]:
+    """Exactly these values, one of each kind. Raises BadMessage if there are more, fewer or others."""
+    decoder = Decoder(data)
+    values = [decoder.next(kind) for kind in kinds]
+    if decoder.more():
+        raise BadMessage("a message is longer than its values")
+    return values
+
+
+@lru_cache(maxsize=128)
+def _top_level_reader(kind: Plain, number: int, definitions: tuple[bytes, ...]) -> Read:
+    """Kept across streams: a peer repeats its definitions in every message, and they are always the same."""
+    read = reader(kind, number, _parse(definitions))
+    if isinstance(kind, Struct):
+        return read
+
+    def read_single(data: bytes, at: int) -> tuple[Any, int]:
+        if data[at] != 0:
+            raise BadMessage("a value that is not a struct lacks its zero byte")
+        return read(data, at + 1)
+
+    return read_single
+
+
+def _wire_reader() -> Read:
+    number, sent = known_to_both()
+    return reader(WIRE, number, sent)
+
+
+_READ_WIRE = _wire_reader()
+
+
+def _parse(definitions: tuple[bytes, ...]) -> dict[int, Sent]:
+    sent: dict[int, Sent] = {}
+    for message in definitions:
+        number, definition = _parse_definition(message)
+        if number < FIRST_ID or number in sent:
+            raise BadMessage("a type is defined twice, or under a reserved number")
+        sent[number] = definition
+    return sent
+
+
+@lru_cache(maxsize=256)
+def _parse_definition(message: bytes) -> tuple[int, Sent]:
+    number, at = read_int(message, 0)
+    described, at = _READ_WIRE(message, at)
+    if at != len(message):
+        raise BadMessage("a type definition is longer than it should be")
+    return -number, understand(described)
