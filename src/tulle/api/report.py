@@ -1,0 +1,253 @@
+"""The shape of the report: everything a daemon knows about itself, as one JSON document.
+
+Keys and meaning are those of Weave Net's report, so tools written for it go on working; keys of our own
+stand beside them (each is marked "ours"). Every text view, the metrics and the template language read this
+one value and nothing else, so whatever a user can see anywhere is also in the report.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import field
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """JSON objects with keys like ``NickName``; a list that is empty is ``[]``, never null."""
+
+
+class VersionCheck(_Shape, frozen=True, kw_only=True):
+    """Weave Net asks its maker for newer versions; we never call home, and this says so."""
+
+    enabled: bool = False
+
+
+class PeerConnection(_Shape, frozen=True, kw_only=True):
+    """One connection of some peer, as that peer gossips it."""
+
+    name: str
+    nick_name: str
+    address: str
+    outbound: bool
+    established: bool
+
+
+class PeerReport(_Shape, frozen=True, kw_only=True):
+    """One peer of the topology. ``short_id`` is None while the peer has none (that is so with old peers)."""
+
+    name: str
+    nick_name: str
+    uid: int = field(name="UID")
+    short_id: int | None = field(name="ShortID", default=None)
+    version: int
+    connections: list[PeerConnection]
+
+
+class UnicastRoute(_Shape, frozen=True, kw_only=True):
+    """The next hop towards ``dest``; ``via`` is all zeros for ourselves."""
+
+    dest: str
+    via: str
+
+
+class BroadcastRoute(_Shape, frozen=True, kw_only=True):
+    """Where frames that started at ``source`` go on from here."""
+
+    source: str
+    via: list[str] = field(default_factory=list)
+
+
+class CarrierAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """Ours: one carrier that a connection could use, in order of preference, and how it is doing.
+
+    ``state`` is "in use", "standby", "probing" or "failed"; ``reason`` says why it is not in use.
+    """
+
+    name: str
+    state: str
+    reason: str = ""
+
+
+class ConnectionAttrs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Facts about an established connection. ``name`` is the carrier in use, under its name on the wire.
+
+    ``name``, ``mtu`` (payload bytes) and ``encrypted`` are Weave Net's. Ours: ``rtt`` in milliseconds,
+    ``reason`` (one clause: why a better carrier is not in use) and ``carriers``.
+    """
+
+    name: str = ""
+    mtu: int | None = None
+    encrypted: bool = False
+    rtt: float | None = None
+    reason: str = ""
+    carriers: list[CarrierAttempt] = field(default_factory=list)
+
+
+class Traffic(_Shape, frozen=True, kw_only=True):
+    """Ours: what went over the data path, as the kernel counted it."""
+
+    sent_packets: int = 0
+    sent_bytes: int = 0
+    received_packets: int = 0
+    received_bytes: int = 0
+
+
+class ConnectionReport(_Shape, frozen=True, kw_only=True):
+    """One of our connections, or a target that has none.
+
+    ``state`` is one of CONNECTION_STATES. ``info`` is what a person reads after it: carrier and peer for a
+    connection (see ``established_info``), the reason and the time of the next attempt for a target.
+    """
+
+    address: str
+    outbound: bool
+    state: str
+    info: str
+    attrs: ConnectionAttrs = field(default_factory=ConnectionAttrs)
+    traffic: Traffic | None = None
+
+
+CONNECTION_STATES = ("established", "pending", "retrying", "failed", "connecting")
+
+
+class MacReport(_Shape, frozen=True, kw_only=True):
+    """Which peer a MAC address was learned to live behind. ``last_seen`` is RFC 3339, or "" if not known."""
+
+    mac: str
+    name: str
+    nick_name: str
+    last_seen: str = ""
+
+
+class RouterReport(_Shape, frozen=True, kw_only=True):
+    """The mesh and the data path. ``counters`` (ours) become metrics ``tulle_<key>_total``."""
+
+    protocol: str = "weave"
+    protocol_min_version: int = 2
+    protocol_max_version: int = 2
+    encryption: bool
+    peer_discovery: bool
+    name: str
+    nick_name: str
+    port: int
+    peers: list[PeerReport]
+    unicast_routes: list[UnicastRoute] = field(default_factory=list)
+    broadcast_routes: list[BroadcastRoute] = field(default_factory=list)
+    connections: list[ConnectionReport] = field(default_factory=list)
+    termination_count: int = 0
+    targets: list[str] = field(default_factory=list)
+    overlay_diagnostics: dict[str, Any] = field(default_factory=dict)
+    trusted_subnets: list[str] = field(default_factory=list)
+    interface: str = ""
+    macs: list[MacReport] = field(name="MACs", default_factory=list)
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+class PaxosReport(_Shape, frozen=True, kw_only=True):
+    """The election that is going on; None in the report once there is a ring, or before anyone asked."""
+
+    elector: bool
+    known_nodes: int
+    quorum: int
+
+
+class IpamEntry(_Shape, frozen=True, kw_only=True):
+    """One range of the ring: ``size`` addresses from ``token`` on. ``free`` (ours) is as last gossiped."""
+
+    token: str
+    size: int
+    peer: str
+    nickname: str
+    is_known_peer: bool
+    version: int
+    free: int | None = None
+
+
+class PendingClaim(_Shape, frozen=True, kw_only=True):
+    """An address that a container wants and that nobody can grant yet."""
+
+    ident: str
+    cidr: str = field(name="CIDR")
+
+
+class AddressConflict(_Shape, frozen=True, kw_only=True):
+    """Ours: an address in use here whose range now belongs to another peer."""
+
+    address: str
+    container: str
+    owner: str
+    owner_nickname: str = ""
+
+
+class IpamReport(_Shape, frozen=True, kw_only=True):
+    """Addresses. ``active_ips`` counts those in use on this host."""
+
+    paxos: PaxosReport | None = None
+    range: str
+    range_num_ips: int = field(name="RangeNumIPs")
+    active_ips: int = field(name="ActiveIPs", default=0)
+    default_subnet: str
+    entries: list[IpamEntry] = field(default_factory=list)
+    pending_claims: list[PendingClaim] = field(default_factory=list)
+    pending_allocates: list[str] = field(default_factory=list)
+    conflicts: list[AddressConflict] = field(default_factory=list)
+
+
+class DnsEntry(_Shape, frozen=True, kw_only=True):
+    """One record. ``tombstone`` is the Unix time of its removal, 0 while it lives."""
+
+    hostname: str
+    origin: str
+    container_id: str = field(name="ContainerID")
+    address: str
+    version: int = 0
+    tombstone: int = 0
+
+
+class DnsReport(_Shape, frozen=True, kw_only=True):
+    """Names. ``domain`` ends with a dot, ``address`` is ``ip:port``, ``ttl`` counts seconds."""
+
+    domain: str
+    upstream: list[str] = field(default_factory=list)
+    address: str
+    ttl: int = field(name="TTL")
+    entries: list[DnsEntry] = field(default_factory=list)
+
+
+class ContainerReport(_Shape, frozen=True, kw_only=True):
+    """Ours: a container that is attached here. The host itself is the container ``weave:expose``."""
+
+    container: str
+    mac: str = ""
+    interface: str = ""
+    addresses: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+
+class Report(_Shape, frozen=True, kw_only=True):
+    """The whole document. ``ipam`` and ``dns`` are None when turned off.
+
+    Ours: ``containers``; ``pid``; ``started`` (RFC 3339); ``warnings``: each one line, for as long as it is
+    true: what is wrong, what it means, what to do.
+    """
+
+    ready: bool
+    version: str
+    version_check: VersionCheck = field(default_factory=VersionCheck)
+    router: RouterReport
+    ipam: IpamReport | None = field(name="IPAM", default=None)
+    dns: DnsReport | None = field(name="DNS", default=None)
+    containers: list[ContainerReport] = field(default_factory=list)
+    pid: int = 0
+    started: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+def established_info(carrier: str, name: str, nick_name: str, encrypted: bool) -> str:
+    """The ``info`` of a connection: ``encrypted   fastdp 02:00:00:00:00:02(h2)``."""
+    shield = "encrypted   " if encrypted else ""
+    return f"{shield}{carrier} {name}({nick_name})".strip()
+
+
+def to_json(report: Report) -> bytes:
+    """The document as indented JSON, as ``report`` prints it."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=4)
