@@ -1,8 +1,8 @@
 """Rules of the whole suite: which tests need a kernel, who may skip, and how hypothesis behaves.
 
-Tests under ``netns`` and ``e2e`` need root and network namespaces. They run one after the other (one xdist group),
-because they share the machine's kernel. Elsewhere they are skipped with the reason; with ``CI=true`` such a skip is a
-failure, unless the kernel itself lacks the feature (see ``lab.probe``).
+Tests under ``netns`` and ``e2e`` need root and network namespaces. They run one after the other (one xdist
+group), because they share the machine's kernel. Elsewhere they are skipped with the reason; with ``CI=true``
+such a skip is a failure, unless the kernel itself lacks the feature (see ``lab.probe``).
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
 from lab import probe
 
 _CI = os.environ.get("CI") == "true"
