@@ -1,7 +1,7 @@
 """Streams of gob values: messages, the sender's definitions among them, and limits."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from tulle.errors import BadMessage
 from tulle.mesh.dialect.weave.gob.definitions import FIRST_ID, WIRE, Sent, known_to_both, understand
@@ -17,6 +17,25 @@ MAX_DEFINITION_BYTES = 1 << 14
 _TRUNCATED = "a message ends in the middle of a value"
 
 
+class Encoded(NamedTuple):
+    """A value not yet read, with all that reading it depends on; equal ones hold equal values."""
+
+    definitions: tuple[bytes, ...]
+    message: bytes
+
+    def read(self, kind: Type) -> Any:
+        """The value, read as ``kind``. Raises BadMessage if it is of another type, or broken."""
+        try:
+            number, at = read_int(self.message, 0)
+            definitions = self.definitions if number >= FIRST_ID else ()
+            value, at = _top_level_reader(plain(kind), number, definitions)(self.message, at)
+        except IndexError:
+            raise BadMessage(_TRUNCATED) from None
+        if at != len(self.message):
+            raise BadMessage("a message is longer than its value")
+        return value
+
+
 class Decoder:
     """Reads the values of one stream, one after another."""
 
@@ -25,7 +44,6 @@ class Decoder:
         self._at = 0
         self._definitions: tuple[bytes, ...] = ()
         self._definition_bytes = 0
-        self._readers: dict[tuple[int, int], tuple[Type, Read]] = {}
 
     def more(self) -> bool:
         """Whether anything is left to read."""
@@ -33,45 +51,28 @@ class Decoder:
 
     def next(self, kind: Type) -> Any:
         """The next value, read as ``kind``. Raises BadMessage if there is none, or of another type."""
+        return self.take().read(kind)
+
+    def take(self) -> Encoded:
+        """The next value, unread. Raises BadMessage if there is none."""
         try:
-            number, message, at = self._next_value_message()
-            value, at = self._reader(kind, number, message, at)(message, at)
+            while True:
+                size, start = read_uint(self._data, self._at)
+                self._at = start + size
+                if self._at > len(self._data):
+                    raise BadMessage(_TRUNCATED)
+                message = self._data[start : self._at]
+                if read_int(message, 0)[0] > 0:
+                    return Encoded(self._definitions, message)
+                self._add_definition(message)
         except IndexError:
             raise BadMessage(_TRUNCATED) from None
-        if at != len(message):
-            raise BadMessage("a message is longer than its value")
-        return value
-
-    def _next_value_message(self) -> tuple[int, bytes, int]:
-        """The number of the type of the next value, its message, and where the value starts in it."""
-        while True:
-            size, start = read_uint(self._data, self._at)
-            end = start + size
-            if end > len(self._data):
-                raise BadMessage(_TRUNCATED)
-            message = self._data[start:end]
-            self._at = end
-            number, at = read_int(message, 0)
-            if number > 0:
-                return number, message, at
-            self._add_definition(message)
 
     def _add_definition(self, message: bytes) -> None:
         self._definition_bytes += len(message)
         if self._definition_bytes > MAX_DEFINITION_BYTES or len(self._definitions) == MAX_DEFINITIONS:
             raise BadMessage("a message defines too many types")
         self._definitions += (message,)
-        self._readers.clear()
-
-    def _reader(self, kind: Type, number: int, message: bytes, at: int) -> Read:
-        """How to read this value; ``kind`` is kept with it, because it is looked up by identity."""
-        found = self._readers.get((id(kind), number))
-        if found is not None:
-            return found[1]
-        definitions = self._definitions if number >= FIRST_ID else ()
-        read = _top_level_reader(plain(kind), number, definitions)
-        self._readers[id(kind), number] = (kind, read)
-        return read
 
 
 def decode(data: bytes, *kinds: Type) -> list[Any]:

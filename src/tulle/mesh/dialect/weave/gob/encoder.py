@@ -24,28 +24,52 @@ from tulle.mesh.dialect.weave.gob.schema import (
 Write = Callable[[bytearray, Any], None]
 
 
+class Encoder:
+    """Writes one stream: each type is defined once, before its first value."""
+
+    def __init__(self) -> None:
+        self._out = bytearray()
+        self._seen: tuple[Plain, ...] = ()
+        self._prefixes: dict[int, tuple[Type, bytes]] = {}
+
+    def write(self, kind: Type, value_body: bytes) -> None:
+        """Add a value, given as its ``body``."""
+        known = self._prefixes.get(id(kind))
+        prefix = known[1] if known else self._define(kind)
+        write_uint(self._out, len(prefix) + len(value_body))
+        self._out += prefix
+        self._out += value_body
+
+    def finish(self) -> bytes:
+        """The stream so far."""
+        return bytes(self._out)
+
+    def _define(self, kind: Type) -> bytes:
+        """Define the type if that is needed; return what goes before each of its values."""
+        target = plain(kind)
+        if target not in self._seen:
+            self._out += _definitions(self._seen, target)
+            self._seen += (target,)
+        prefix = bytearray()
+        write_int(prefix, number_of(target, numbering(self._seen)))
+        if not isinstance(target, Struct):
+            prefix.append(0)
+        self._prefixes[id(kind)] = (kind, bytes(prefix))
+        return bytes(prefix)
+
+
 def encode(*pairs: tuple[Type, Any]) -> bytes:
     """One stream with these values, each given with its type."""
-    out = bytearray()
-    seen: tuple[Plain, ...] = ()
-    known: dict[int, tuple[bytes, Write]] = {}
+    encoder = Encoder()
     for kind, value in pairs:
-        entry = known.get(id(kind))
-        if entry is None:
-            target = plain(kind)
-            if target not in seen:
-                out += _definitions(seen, target)
-                seen += (target,)
-            prefix = bytearray()
-            write_int(prefix, number_of(target, numbering(seen)))
-            if not isinstance(target, Struct):
-                prefix.append(0)
-            entry = known[id(kind)] = (bytes(prefix), _writer(target))
-        start, write = entry
-        body = bytearray(start)
-        write(body, value)
-        write_uint(out, len(body))
-        out += body
+        encoder.write(kind, body(kind, value))
+    return encoder.finish()
+
+
+def body(kind: Type, value: Any) -> bytes:
+    """The bytes of a value, which are the same in every stream."""
+    out = bytearray()
+    _writer(plain(kind))(out, value)
     return bytes(out)
 
 
@@ -189,11 +213,11 @@ def _definitions(seen: tuple[Plain, ...], new: Plain) -> bytes:
         if isinstance(kind, Basic) or kind in done:
             return
         done.add(kind)
-        body = bytearray()
-        write_int(body, -numbers[kind])
-        _writer(WIRE)(body, describe(kind, numbers))
-        write_uint(out, len(body))
-        out.extend(body)
+        message = bytearray()
+        write_int(message, -numbers[kind])
+        _writer(WIRE)(message, describe(kind, numbers))
+        write_uint(out, len(message))
+        out.extend(message)
         for part in parts(kind):
             visit(part)
 
