@@ -12,7 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from lab import probe
+from lab import Lab, probe
 
 _CI = os.environ.get("CI") == "true"
 _KERNEL_DIRECTORIES = {"netns", "e2e"}
@@ -44,9 +44,19 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a test that skips where it could have run has hidden something: make it fail."""
     report = yield
+    made = getattr(item, "funcargs", {}).get("lab")
+    if report.failed and isinstance(made, Lab):
+        report.sections.append(("what the daemons logged", made.logs()))
     if _CI and report.skipped and not hasattr(report, "wasxfail"):
         reason = str(call.excinfo.value) if call.excinfo else ""
         if item.get_closest_marker("netns") and not reason.startswith(probe.KERNEL_LACKS):
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid} may not be skipped with CI=true: {reason}"
     return report
+
+
+@pytest.fixture
+def lab() -> Generator[Lab]:
+    """A lab of its own for the test; everything in it is gone afterwards."""
+    with Lab() as made:
+        yield made

@@ -29,8 +29,8 @@ CLI = {"cli"}
 
 REAL_WORLD = frozenset(
     """
-    asyncio concurrent ctypes fcntl logging mmap multiprocessing os pathlib queue sched secrets select selectors
-    shutil signal socket socketserver sqlite3 ssl subprocess sys tempfile threading time urllib uuid
+    asyncio concurrent ctypes fcntl logging mmap multiprocessing os pathlib queue sched secrets select
+    selectors shutil signal socket socketserver sqlite3 ssl subprocess sys tempfile threading time urllib uuid
     """.split()  # noqa: SIM905 - one word per module reads better than thirty quoted strings
 )
 """Modules of the standard library that the pure ring must not import."""
