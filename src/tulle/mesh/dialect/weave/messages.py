@@ -16,7 +16,7 @@ from tulle.mesh.dialect.weave import gob
 from tulle.mesh.peername import PeerName
 
 HEARTBEAT, GOSSIP, UNICAST, BROADCAST, CONTROL = 0, 4, 5, 6, 7
-"""Tags 1 to 3 belong to peers of before 2015 that name no carriers; like unknown tags they say nothing to us."""
+"""Tags 1 to 3 come from peers too old to name carriers; like unknown tags they say nothing to us."""
 
 MAX_CHANNEL_NAME = 128
 

@@ -15,7 +15,8 @@
 Make each schema once, as a module constant: what is compiled from it is kept with it. Field names and kinds
 are what a reader matches by. The names of types (first argument of Struct, optional last of Map and Slice)
 mean nothing to a reader and only decide whether our bytes equal those of the original, where a struct first
-met in a map, or behind a pointer in a slice, has no name (``""``). A type used twice must be equal both times.
+met in a map, or behind a pointer in a slice, has no name (``""``). A type used twice must be equal both
+times.
 
 **Values.**
 
@@ -38,11 +39,12 @@ is different: an empty one is sent and an absent one is not, so ``Optional(Map)`
 
 **Streams.** ``encode((SCHEMA, value), ...)`` writes one stream, the definition of each type once and before
 its first use, numbered as a fresh process of the original would. ``decode(data, SCHEMA, ...)`` reads exactly
-these values, in this order, to the end. ``Encoder`` and ``Decoder`` do the same for streams whose length is not
-known before, and let bytes be kept for values that come again and again (``body``, ``Encoded``). Both readers
-follow the sender's definitions by field name: unknown fields are skipped, missing ones are zero, and a field
-of another kind (int for uint as well) is an error. Decoding raises BadMessage and nothing else; encoding a
-value that does not fit its schema raises ValueError, TypeError or OverflowError, for that is our own mistake.
+these values, in this order, to the end. ``Encoder`` and ``Decoder`` do the same for streams whose length is
+not known before, and let bytes be kept for values that come again and again (``body``, ``Encoded``). Both
+readers follow the sender's definitions by field name: unknown fields are skipped, missing ones are zero, and
+a field of another kind (int for uint as well) is an error. Decoding raises BadMessage and nothing else;
+encoding a value that does not fit its schema raises ValueError, TypeError or OverflowError, for that is our
+own mistake.
 """
 
 from tulle.mesh.dialect.weave.gob.decoder import Decoder, Encoded, decode
