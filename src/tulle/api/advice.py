@@ -1,0 +1,86 @@
+"""What a person should know when something is wrong: derived from the report, one line for each problem.
+
+A line says what happened, what it means, and what to do next.
+"""
+
+from tulle.api.report import IpamReport, Report
+from tulle.api.shares import Share, shares
+
+
+def advice(report: Report) -> list[str]:
+    """The daemon's own warnings first, then what can be concluded. Empty when all is well."""
+    problems = list(report.warnings)
+    problems += _about_connections(report)
+    if report.ipam is not None:
+        problems += _about_addresses(report, report.ipam)
+    return problems
+
+
+def ipam_status(report: Report) -> str:
+    """The state of address allocation in one clause; "" when it is turned off."""
+    ipam = report.ipam
+    if ipam is None:
+        return ""
+    if ipam.entries:
+        if all(not share.reachable for share in shares(report) if share.addresses):
+            return "all IP ranges owned by unreachable peers - use 'rmpeer' if they are dead"
+        return "waiting for IP range grant from peers" if ipam.pending_allocates else "ready"
+    if ipam.paxos is None:
+        return "idle"
+    if ipam.paxos.elector:
+        return f"awaiting consensus (quorum: {ipam.paxos.quorum}, known: {ipam.paxos.known_nodes})"
+    return "priming"
+
+
+def _about_connections(report: Report) -> list[str]:
+    found = report.router.connections
+    problems = []
+    down = sum(1 for connection in found if connection.state in ("failed", "retrying"))
+    if down:
+        noun = "connection is" if down == 1 else "connections are"
+        problems.append(f"{down} {noun} down and will be tried again; `status connections` says why")
+    slow = [connection for connection in found if connection.attrs.reason]
+    if slow:
+        noun = "connection does" if len(slow) == 1 else "connections do"
+        problems.append(
+            f"{len(slow)} {noun} not use the fastest carrier; `status connections` says what is in the way"
+        )
+    return problems
+
+
+def _about_addresses(report: Report, ipam: IpamReport) -> list[str]:
+    problems = [_unreachable(share, ipam) for share in shares(report) if not share.reachable]
+    if not ipam.entries and ipam.paxos is not None:
+        problems.append(_no_ring(ipam))
+    elif ipam.entries and ipam.pending_allocates:
+        problems.append(
+            f"{len(ipam.pending_allocates)} requests wait for an address: our part of the range is used up "
+            "and no peer that can be reached has given us more"
+        )
+    problems += [
+        f"{conflict.address} of {conflict.container} now belongs to another peer; detach and attach that "
+        "container to give it a new address"
+        for conflict in ipam.conflicts
+    ]
+    return problems
+
+
+def _unreachable(share: Share, ipam: IpamReport) -> str:
+    percent = share.addresses * 100 / max(ipam.range_num_ips, 1)
+    who = share.nickname or share.peer
+    return (
+        f"peer {share.peer}({share.nickname}) cannot be reached and owns {percent:.1f}% of the addresses; "
+        f"if it is gone for good, run `rmpeer {who}` on one host"
+    )
+
+
+def _no_ring(ipam: IpamReport) -> str:
+    assert ipam.paxos is not None
+    if not ipam.paxos.elector:
+        return (
+            "addresses cannot be given out yet: this host observes and has not met a peer that knows the ring"
+        )
+    return (
+        f"addresses cannot be given out yet: {ipam.paxos.quorum} peers must agree first and "
+        f"{ipam.paxos.known_nodes} can be reached; start the others, or `connect` to one of them"
+    )
