@@ -1,0 +1,305 @@
+"""The names of all containers on all peers, kept alike by gossip.
+
+Every peer holds every name and answers from memory. A peer changes only its own entries; what it hears
+about them from others it corrects: the owner of a name is always right (see ``_hear_of_own``).
+
+Nothing here trusts a clock. Entries merge by version, tombstones age from the moment they arrive, and a
+message from a peer whose clock is wrong is as good as any other. (Peers running Weave Net drop the
+connection when clocks differ by more than 15 minutes, so that much is said in the log.)
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+
+from tulle.instant import Instant
+from tulle.mesh.channel import Broadcast, Keys, Merged, Outgoing
+from tulle.mesh.peername import PeerName, format_name
+from tulle.names import records, weave
+from tulle.names.directory import Directory
+from tulle.names.entry import Entry, Key
+from tulle.names.events import Event, Log, Save
+from tulle.names.hostname import complete, complete_inside, parse_domain, wire_form
+from tulle.names.tombstones import Tombstones
+
+ENTRIES_PER_MESSAGE = 20_000
+"""A whole state goes out in pieces of this size, far below the 10 MiB that a message may have."""
+
+TOLERATED_SKEW = 900
+"""Seconds by which clocks may differ before peers running Weave Net refuse to talk."""
+
+
+class Nameserver:
+    """The channel "nameserver", and what this peer's containers are called.
+
+    ``restored`` are the records of a previous life; those of other parts are ignored.
+    """
+
+    name = "nameserver"
+
+    def __init__(self, peer: PeerName, domain: str, restored: Iterable[tuple[str, str, bytes]] = ()) -> None:
+        self.peer = peer
+        self.domain = parse_domain(domain)
+        self.directory = Directory(self.domain)
+        self.outbox: list[Outgoing] = []
+        self._entries: dict[Key, Entry] = {}
+        self._of_origin: defaultdict[PeerName, dict[Key, None]] = defaultdict(dict)
+        self._of_container: defaultdict[str, dict[Key, None]] = defaultdict(dict)
+        self._known: frozenset[PeerName] = frozenset()
+        self._tombstones = Tombstones()
+        self._skewed: set[PeerName] = set()
+        self._strays: list[Key] = []
+        self._events: list[Event] = []
+        self._restore(restored)
+
+    # -- what the operator and the containers want -----------------------------------------------------------
+
+    def add(self, container: str, hostname: str, address: IPv4Address, now: Instant) -> None:
+        """Give a container a name; nothing happens if it has it already. UserError if it cannot be a name."""
+        key = Key(complete_inside(hostname, self.domain), self.peer, container, int(address))
+        if any(self._same_but_for_case(key, other) for other in self.directory.at(key.address)):
+            return
+        old = self._entries.get(key)
+        self._change([Entry(key, old.version + 1 if old else 0, 0)], now)
+
+    def remove(
+        self, container: str | None, hostname: str | None, address: IPv4Address | None, now: Instant
+    ) -> int:
+        """Remove names of this peer that match everything given (None matches all); how many there were."""
+        wire = None if hostname is None else wire_form(complete(hostname, self.domain))
+        keys = [
+            key
+            for key in self._candidates(container, wire, address)
+            if key.origin == self.peer
+            and (container is None or key.container == container)
+            and (wire is None or wire_form(key.hostname) == wire)
+            and (address is None or key.address == int(address))
+        ]
+        self._remove(keys, now)
+        return len(keys)
+
+    def container_gone(self, container: str, now: Instant) -> int:
+        """Remove every name of a container; how many there were."""
+        return self.remove(container, None, None, now)
+
+    # -- answers ---------------------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """Goes up whenever an answer may have changed."""
+        return self.directory.generation
+
+    def lookup(self, hostname: str) -> tuple[IPv4Address, ...]:
+        """The addresses of a name, which may be a single label. UserError if it cannot be a name."""
+        return self.directory.addresses(wire_form(complete(hostname, self.domain)))
+
+    def reverse(self, address: IPv4Address) -> str | None:
+        """The complete name of an address."""
+        return self.directory.reverse(address)
+
+    def entries(self) -> list[Entry]:
+        """Every entry and every tombstone that is still being spread, in order of names."""
+        return sorted(self._spoken().values(), key=lambda entry: entry.key)
+
+    # -- the channel -----------------------------------------------------------------------------------------
+
+    def encode_all(self, dialect: str, now: Instant) -> list[bytes]:
+        """The complete state, in pieces."""
+        spoken = self._spoken()
+        keys = list(spoken)
+        pieces = (keys[at : at + ENTRIES_PER_MESSAGE] for at in range(0, len(keys), ENTRIES_PER_MESSAGE))
+        return [weave.encode(int(now.wall), {key: spoken[key] for key in piece}) for piece in pieces]
+
+    def encode_some(self, dialect: str, keys: Keys, now: Instant) -> list[bytes]:
+        """The present state of ``keys``."""
+        chosen = {key: self._entries[key] for key in keys if isinstance(key, Key) and key in self._entries}
+        return [weave.encode(int(now.wall), chosen)] if chosen else []
+
+    def merge(self, dialect: str, payload: bytes, sender: PeerName, broadcast: bool, now: Instant) -> Merged:
+        """Take entries in; those of peers outside the topology are ignored, for they would never go away."""
+        message = weave.decode(payload)
+        self._compare_clocks(sender, message.timestamp - now.wall)
+        received: set[Key] = set()
+        fresh: set[Key] = set()
+        corrected: set[Key] = set()
+        for entry in message.entries:
+            if entry.key.origin == self.peer:
+                correct = self._hear_of_own(entry, now)
+                if correct is not None:
+                    corrected.add(entry.key)
+                    self._put(correct, now)
+            elif entry.key.origin not in self._known:
+                continue
+            elif self._is_news(entry):
+                fresh.add(entry.key)
+                self._put(entry, now)
+            received.add(entry.key)
+        self._broadcast(corrected)
+        return Merged(frozenset(received), frozenset(fresh | corrected))
+
+    def receive(self, dialect: str, payload: bytes, src: PeerName, now: Instant) -> None:
+        """Names are not sent to single peers; such a message is dropped."""
+
+    # -- what happens around ---------------------------------------------------------------------------------
+
+    def known_peers(self, names: frozenset[PeerName]) -> None:
+        """The peers of the topology: only their entries are accepted."""
+        self._known = names
+
+    def peers_gone(self, names: Iterable[PeerName]) -> None:
+        """Drop the entries of peers that left the topology. Other peers do the same, so nobody is told."""
+        for name in names:
+            self._skewed.discard(name)
+            if name != self.peer:
+                for key in list(self._of_origin.get(name, ())):
+                    self._drop(key)
+
+    def tick(self, now: Instant) -> None:
+        """Forget tombstones that are old enough."""
+        if self._strays:
+            self._events.append(
+                Log("info", f"{len(self._strays)} names were saved under another domain and are removed")
+            )
+            self._remove(self._strays, now)
+            self._strays = []
+        for key in self._tombstones.expired(now, self._entries):
+            self._drop(key)
+
+    def next_deadline(self) -> float:
+        """When ``tick`` has something to do, on the mono clock."""
+        return float("-inf") if self._strays else self._tombstones.next_deadline()
+
+    def collect(self) -> list[Event]:
+        """What is to be saved and logged since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    def _candidates(
+        self, container: str | None, wire: bytes | None, address: IPv4Address | None
+    ) -> Iterable[Key]:
+        """Live entries among which all those wanted are, as few as the indexes allow."""
+        if container is not None:
+            return list(self._of_container.get(container, ()))
+        if wire is not None:
+            return self.directory.named(wire)
+        if address is not None:
+            return self.directory.at(int(address))
+        return [key for keys in self._of_container.values() for key in keys]
+
+    @staticmethod
+    def _same_but_for_case(one: Key, other: Key) -> bool:
+        return one[1:] == other[1:] and one.hostname.lower() == other.hostname.lower()
+
+    def _hear_of_own(self, heard: Entry, now: Instant) -> Entry | None:
+        """What to answer when others hold something newer about a name of ours; None when they do not.
+
+        It comes from a previous life whose end the disk did not see, or from a peer with our name. A name
+        that we have is said again with a version above theirs; one that we do not have is removed.
+        """
+        ours = self._entries.get(heard.key)
+        if ours is None:
+            if not heard.live:
+                return heard
+            return Entry(heard.key, heard.version + 1, _tombstone(now))
+        if heard.replaces(ours):
+            return Entry(ours.key, heard.version + 1, ours.tombstone)
+        return None
+
+    def _is_news(self, entry: Entry) -> bool:
+        old = self._entries.get(entry.key)
+        return old is None or entry.replaces(old)
+
+    def _remove(self, keys: Iterable[Key], now: Instant) -> None:
+        self._change([Entry(key, self._entries[key].version + 1, _tombstone(now)) for key in keys], now)
+
+    def _change(self, entries: list[Entry], now: Instant) -> None:
+        for entry in entries:
+            self._put(entry, now)
+        self._broadcast({entry.key for entry in entries})
+
+    def _broadcast(self, keys: set[Key]) -> None:
+        if keys:
+            self.outbox.append(Broadcast(frozenset(keys)))
+
+    def _put(self, entry: Entry, now: Instant) -> None:
+        """Make ``entry`` the state of its key, in every index and on disk."""
+        self._index(entry)
+        if not entry.live:
+            self._tombstones.hold(entry, now)
+        if entry.key.origin == self.peer:
+            self._events.append(records.save(entry))
+
+    def _index(self, entry: Entry) -> None:
+        key = entry.key
+        old = self._entries.get(key)
+        self._entries[key] = entry
+        self._of_origin[key.origin][key] = None
+        if entry.live:
+            self._tombstones.release(key)
+            if old is None or not old.live:
+                self.directory.add(entry)
+            if key.origin == self.peer:
+                self._of_container[key.container][key] = None
+        else:
+            self._unlist(key)
+
+    def _unlist(self, key: Key) -> None:
+        self.directory.discard(key)
+        if key.origin == self.peer and key.container in self._of_container:
+            self._of_container[key.container].pop(key, None)
+            if not self._of_container[key.container]:
+                del self._of_container[key.container]
+
+    def _drop(self, key: Key) -> None:
+        self._unlist(key)
+        self._tombstones.release(key)
+        del self._entries[key]
+        del self._of_origin[key.origin][key]
+        if not self._of_origin[key.origin]:
+            del self._of_origin[key.origin]
+        if key.origin == self.peer:
+            self._events.append(records.forget(key))
+
+    def _spoken(self) -> dict[Key, Entry]:
+        """The state without the tombstones that are silent by now."""
+        silent = self._tombstones.silent
+        if not silent:
+            return self._entries
+        return {key: entry for key, entry in self._entries.items() if key not in silent}
+
+    def _compare_clocks(self, sender: PeerName, skew: float) -> None:
+        if abs(skew) <= TOLERATED_SKEW:
+            self._skewed.discard(sender)
+        elif sender not in self._skewed:
+            self._skewed.add(sender)
+            self._events.append(Log("warning", _skew_text(sender, skew)))
+
+    def _restore(self, restored: Iterable[tuple[str, str, bytes]]) -> None:
+        for kind, record_key, value in restored:
+            if kind != records.KIND:
+                continue
+            try:
+                entry = records.restore(record_key, value, self.peer)
+            except ValueError as error:
+                self._events.append(Log("warning", f"a saved name is damaged and dropped: {error}"))
+                self._events.append(Save(kind, record_key, None))
+                continue
+            self._index(entry)
+            if not entry.live:
+                self._tombstones.restore(entry)
+            elif not entry.key.hostname.lower().endswith("." + self.domain):
+                self._strays.append(entry.key)
+
+
+def _tombstone(now: Instant) -> int:
+    """The mark of a removal; never zero, which means alive."""
+    return max(1, int(now.wall))
+
+
+def _skew_text(sender: PeerName, skew: float) -> str:
+    return (
+        f"the clock of peer {format_name(sender)} differs from ours by {abs(skew) / 60:.0f} minutes; names do"
+        " not mind, but peers running Weave Net disconnect at 15: set the clocks"
+    )
