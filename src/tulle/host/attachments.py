@@ -1,0 +1,91 @@
+"""What is attached to the bridge, read from the kernel: there is no other list."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+from typing import Any
+
+from tulle.errors import UserError
+from tulle.host import netlink
+from tulle.host.bridge import bridge_index
+from tulle.host.container import Container
+from tulle.host.netlink import KernelRefused, Request, Rtnl
+
+_MARK = "tulle"
+_SAME = "-"
+_LONGEST_ALIAS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A container on the bridge: by which interfaces, and its addresses on this network.
+
+    ``host_index`` and ``host_name`` are of the veth end that is a port of the bridge, ``interface`` and
+    ``mac`` of the one in the container.
+    """
+
+    container: Container
+    host_index: int
+    host_name: str
+    interface: str
+    mac: str
+    addresses: tuple[IPv4Interface, ...]
+
+
+async def list_attached(bridge: str) -> list[Attachment]:
+    """Every container attached to ``bridge``, also those of an earlier life of the daemon."""
+    return await asyncio.to_thread(_list_attached, bridge)
+
+
+def to_alias(target: Container, interface: str) -> str:
+    """What the host end carries as its alias. Raises UserError if the reference is too long for it."""
+    ident = _SAME if target.ident == target.namespace else target.ident
+    alias = f"{_MARK} {target.namespace} {interface} {ident} {target.reference}"
+    if len(alias.encode()) > _LONGEST_ALIAS:
+        raise UserError(
+            f"{target.reference} is too long a name to attach; use a shorter path to the container"
+        )
+    return alias
+
+
+def from_alias(alias: str | None) -> tuple[Container, str] | None:
+    """The container and its interface behind an alias, or None if the alias is not one of ours."""
+    words = (alias or "").split(" ", 4)
+    if len(words) != 5 or words[0] != _MARK:
+        return None
+    _mark, identity, interface, ident, reference = words
+    return Container(identity if ident == _SAME else ident, identity, reference), interface
+
+
+def _list_attached(bridge: str) -> list[Attachment]:
+    with Rtnl() as rtnl:
+        return list(_attachments(rtnl, bridge_index(bridge)))
+
+
+def _attachments(rtnl: Rtnl, bridge: int) -> Iterator[Attachment]:
+    ports = Request(netlink.GETLINK, 0, {}, [("IFLA_MASTER", bridge)])
+    for port in rtnl.dump(ports):
+        owner = from_alias(port.get_attr("IFLA_IFALIAS"))
+        if owner is None or port.get_attr("IFLA_MASTER") != bridge:
+            continue
+        try:
+            yield _attachment(rtnl, port, *owner)
+        except KernelRefused:
+            continue  # its container died since the list was made
+
+
+def _attachment(rtnl: Rtnl, port: Any, target: Container, interface: str) -> Attachment:
+    """Read the far end through the id that its namespace has here, without going there."""
+    far = port.get_attr("IFLA_LINK_NETNSID")
+    index = port.get_attr("IFLA_LINK")
+    link = rtnl.get(Request(netlink.GETLINK, 0, {"index": index}, [("IFLA_IF_NETNSID", far)]))
+    addresses = rtnl.dump(netlink.list_addresses(index, far))
+    return Attachment(
+        target,
+        port["index"],
+        port.get_attr("IFLA_IFNAME"),
+        link.get_attr("IFLA_IFNAME"),
+        link.get_attr("IFLA_ADDRESS"),
+        tuple(netlink.address_of(message) for message in addresses),
+    )
