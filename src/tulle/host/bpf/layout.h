@@ -1,0 +1,111 @@
+/* What the kernel programs and the daemon share: map layouts and counter numbers.
+ *
+ * layout.py mirrors this file. Values may grow at their end only: a new daemon copies what an older one left behind
+ * byte by byte into its own, wider values before it takes over.
+ * Addresses are in host byte order unless the type says __be32.
+ */
+#ifndef TULLE_LAYOUT_H
+#define TULLE_LAYOUT_H
+
+#include <linux/types.h>
+
+#define ID_BITS 12
+#define IDS (1 << ID_BITS)
+#define MAX_CHILDREN 256
+#define MAX_MACS 65536
+#define HOP_LIMIT 64            /* outer TTL of a frame that starts here; each relay takes one away */
+#define LOCAL_PLACE 0xffffffff  /* "peer" of a MAC address that lives on this host */
+
+enum carrier { CARRIER_NONE, CARRIER_VXLAN };
+
+/* How the daemon's own frames look on the TAP: the two MAC addresses of the frame become this header. */
+#define TAP_DIRECT 0x74         /* straight to the peer's own address */
+#define TAP_ROUTED 0x76         /* the way that data takes, over relays */
+struct tap_header {
+	__u8 kind;
+	__u8 hops_left;
+	__be16 dst;
+	__be16 src;
+	__be32 remote;              /* towards the daemon: the address the frame came from */
+	__u8 spare[2];
+} __attribute__((packed));
+
+/* A question that the other side's kernel answers without its daemon. Both MAC addresses are zero. */
+#define ECHO_ETHERTYPE 0x88b5
+#define ECHO_MAGIC 0x74756c65   /* "tule" */
+#define ECHO_ASK 1
+#define ECHO_ANSWER 2
+struct echo {
+	__be32 magic;
+	__u8 op;
+} __attribute__((packed));
+
+struct config {
+	__u32 self;                 /* our short id */
+	__u32 vx_if;
+	__u32 tap_if;
+	__be32 resolver;            /* the address every host's bridge has: ARP for it stays on the host */
+};
+
+struct mac {
+	__u8 bytes[6];
+	__u16 zero;
+};
+
+struct place {
+	__u32 peer;                 /* short id, or LOCAL_PLACE */
+	__u32 seen;                 /* in ticks of 2^30 ns since boot */
+};
+
+struct hop {
+	__u32 remote;               /* 0: no such hop */
+	__u32 local;                /* outer source address; 0: the kernel chooses */
+	__u32 carrier;
+};
+
+struct child {
+	__u32 peer;
+	struct hop hop;
+};
+
+struct tree {
+	__u32 parent;               /* the only address whose copies of this source's frames are taken; 0: none */
+	__u32 count;
+	struct child children[MAX_CHILDREN];
+};
+
+struct traffic {
+	__u64 tx_packets, tx_bytes;       /* from here to that peer */
+	__u64 rx_packets, rx_bytes;       /* from that peer to here */
+	__u64 relay_packets, relay_bytes; /* passed on towards that peer for others */
+};
+
+enum counter {
+	/* events */
+	FLOODED,            /* broadcast, multicast or unknown destination, sent along a tree */
+	COPIES,             /* copies made for that */
+	LEARNED,            /* a MAC address was learned or moved */
+	RELAYED,
+	ICMP_RETURNED,      /* "fragmentation needed" sent back to the source of a relayed frame */
+	ICMP_DELIVERED,     /* the same for a frame of our own containers */
+	ECHO_ANSWERED,
+	CONTROL_IN,
+	CONTROL_OUT,
+	/* drops */
+	DROP_UNCONFIGURED,
+	DROP_MALFORMED,
+	DROP_LINK_CONTROL,  /* 01:80:c2:00:00:0x never leaves its segment */
+	DROP_RESOLVER_ARP,
+	DROP_NO_ROUTE,
+	DROP_NO_TREE,       /* broadcast of a source whose tree is not known, not from the source itself */
+	DROP_NOT_PARENT,    /* broadcast that did not come from the parent in its source's tree */
+	DROP_HOPS,          /* relayed too often: a loop */
+	DROP_LOOP,          /* a MAC address active on one side appeared on the other */
+	DROP_LOCAL,         /* for a MAC address of this host */
+	DROP_OWN_ID,        /* from the wire with our own short id as its source */
+	DROP_CONTROL,       /* heartbeat or probe that is not from or to a known peer */
+	DROP_SEND,          /* the kernel refused to send */
+	COUNTERS
+};
+
+#endif

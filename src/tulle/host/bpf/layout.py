@@ -1,0 +1,173 @@
+"""The maps' keys and values in Python: the mirror of ``layout.h``."""
+
+import socket
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+from tulle.datapath.tables import MAX_CHILDREN, CarrierKind, Hop, ShortId, Tree
+from tulle.host.bpf.map import Layout
+
+LOCAL_PLACE = 0xFFFFFFFF
+TICK_SECONDS = 2**30 / 1e9
+
+_ID = struct.Struct("=I")
+_CONFIG = struct.Struct("=III4s")
+_MAC = struct.Struct("=6sH")
+_PLACE = struct.Struct("=II")
+_HOP = struct.Struct("=III")
+_TREE_HEAD = struct.Struct("=II")
+_CHILD = struct.Struct("=IIII")
+_TREE = struct.Struct(f"={_TREE_HEAD.size + _CHILD.size * MAX_CHILDREN}s")
+_TRAFFIC = struct.Struct("=6Q")
+_COUNTER = struct.Struct("=Q")
+
+
+class Counter(IntEnum):
+    """What the kernel counts, in the order of ``enum counter``; names that begin with DROP are frames lost."""
+
+    FLOODED = 0
+    COPIES = 1
+    LEARNED = 2
+    RELAYED = 3
+    ICMP_RETURNED = 4
+    ICMP_DELIVERED = 5
+    ECHO_ANSWERED = 6
+    CONTROL_IN = 7
+    CONTROL_OUT = 8
+    DROP_UNCONFIGURED = 9
+    DROP_MALFORMED = 10
+    DROP_LINK_CONTROL = 11
+    DROP_RESOLVER_ARP = 12
+    DROP_NO_ROUTE = 13
+    DROP_NO_TREE = 14
+    DROP_NOT_PARENT = 15
+    DROP_HOPS = 16
+    DROP_LOOP = 17
+    DROP_LOCAL = 18
+    DROP_OWN_ID = 19
+    DROP_CONTROL = 20
+    DROP_SEND = 21
+
+
+class Config(NamedTuple):
+    """What the programs must know of their host. ``resolver`` is four bytes in network order, or zeros."""
+
+    self_id: int = 0
+    vx_if: int = 0
+    tap_if: int = 0
+    resolver: bytes = bytes(4)
+
+
+class Place(NamedTuple):
+    """Where a MAC address lives: a short id or LOCAL_PLACE; ``seen`` in ticks since boot."""
+
+    peer: int
+    seen: int
+
+
+class Traffic(NamedTuple):
+    """Frames between us and one peer, counted as they would be on the wire."""
+
+    tx_packets: int = 0
+    tx_bytes: int = 0
+    rx_packets: int = 0
+    rx_bytes: int = 0
+    relay_packets: int = 0
+    relay_bytes: int = 0
+
+
+def _address(text: str) -> int:
+    return int.from_bytes(socket.inet_aton(text), "big")
+
+
+def _text(address: int) -> str:
+    return socket.inet_ntoa(address.to_bytes(4, "big"))
+
+
+def pack_hop(hop: Hop | None) -> bytes:
+    """A hop's value; None is "no hop"."""
+    if hop is None:
+        return bytes(_HOP.size)
+    return _HOP.pack(_address(hop.remote_ip), _address(hop.local_ip), hop.carrier)
+
+
+def unpack_hop(raw: bytes) -> Hop | None:
+    """The hop, or None where nothing is set or the carrier is not known to this version."""
+    remote, local, carrier = _HOP.unpack(raw)
+    if not remote or carrier not in CarrierKind.__members__.values():
+        return None
+    return Hop(_text(remote), _text(local), CarrierKind(carrier))
+
+
+def pack_tree(tree: Tree) -> bytes:
+    """A tree's value. The builder of tables keeps within MAX_CHILDREN."""
+    parent = _address(tree.parent_ip) if tree.parent_ip else 0
+    children = b"".join(_ID.pack(peer) + pack_hop(hop) for peer, hop in tree.children)
+    return _TREE.pack(_TREE_HEAD.pack(parent, len(tree.children)) + children)
+
+
+def unpack_tree(raw: bytes) -> Tree:
+    """The tree; children whose carrier is not known are left out."""
+    parent, count = _TREE_HEAD.unpack_from(raw)
+    children = []
+    for index in range(min(count, MAX_CHILDREN)):
+        start = _TREE_HEAD.size + index * _CHILD.size
+        hop = unpack_hop(raw[start + _ID.size : start + _CHILD.size])
+        if hop is not None:
+            children.append((unpack_id(raw[start : start + _ID.size]), hop))
+    return Tree(_text(parent) if parent else None, tuple(children))
+
+
+def unpack_id(raw: bytes) -> ShortId:
+    """A short id, or the index of any other array."""
+    return ShortId(_ID.unpack(raw)[0])
+
+
+def _pack_mac(mac: bytes) -> bytes:
+    return _MAC.pack(mac, 0)
+
+
+def _unpack_mac(raw: bytes) -> bytes:
+    return raw[:6]
+
+
+CONFIG = Layout[int, Config](
+    "config",
+    _ID,
+    _ID.pack,
+    unpack_id,
+    _CONFIG,
+    lambda config: _CONFIG.pack(*config),
+    lambda raw: Config(*_CONFIG.unpack(raw)),
+)
+MACS = Layout[bytes, Place](
+    "macs",
+    _MAC,
+    _pack_mac,
+    _unpack_mac,
+    _PLACE,
+    lambda place: _PLACE.pack(*place),
+    lambda raw: Place(*_PLACE.unpack(raw)),
+)
+ROUTES = Layout[ShortId, Hop | None]("routes", _ID, _ID.pack, unpack_id, _HOP, pack_hop, unpack_hop)
+DIRECT = Layout[ShortId, Hop | None]("direct", _ID, _ID.pack, unpack_id, _HOP, pack_hop, unpack_hop)
+TREES = Layout[ShortId, Tree]("trees", _ID, _ID.pack, unpack_id, _TREE, pack_tree, unpack_tree)
+TRAFFIC = Layout[ShortId, Traffic](
+    "traffic",
+    _ID,
+    _ID.pack,
+    unpack_id,
+    _TRAFFIC,
+    lambda traffic: _TRAFFIC.pack(*traffic),
+    lambda raw: Traffic(*_TRAFFIC.unpack(raw)),
+)
+COUNTERS = Layout[Counter, int](
+    "counters",
+    _ID,
+    _ID.pack,
+    lambda raw: Counter(unpack_id(raw)),
+    _COUNTER,
+    _COUNTER.pack,
+    lambda raw: int(_COUNTER.unpack(raw)[0]),
+)

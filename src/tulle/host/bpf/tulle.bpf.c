@@ -1,0 +1,205 @@
+/* The data path between hosts, in the kernel.
+ *
+ * One VXLAN device in `external` mode is a port of the host's bridge. from_bridge, on its egress, gives each frame that
+ * leaves the bridge its tunnel: the MAC table says which peer, the routes say over which address. from_wire, on its
+ * ingress, takes what arrives: passes on what is for another peer, learns where MAC addresses live, copies broadcasts to
+ * our children in the tree of their source, and lets the rest up into the bridge. from_tap sends the daemon's own frames.
+ * The VNI is the destination's short id << 12 | the source's, and stays the same over relays, except that each copy of a
+ * broadcast names the host it is for.
+ *
+ * A frame can never circle. Broadcasts are taken only from the one parent in their source's tree, and the outer TTL counts
+ * relays down, so what slips through while hosts disagree about the trees ends too.
+ *
+ * Nothing here writes to a frame directly, only by helper calls: a program with direct writes has every cloned skb copied
+ * before it starts.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include "control.h"
+
+SEC("tc")
+int from_bridge(struct __sk_buff *skb)
+{
+	const struct config *cfg;
+	const struct tree *tree;
+	const struct place *place;
+	const struct hop *hop;
+	struct ethhdr *eth;
+	struct mac src, dst;
+	__u32 peer, self;
+
+	if (is_aimed(skb)) {
+		skb->tc_index = 0;
+		return TC_ACT_OK;
+	}
+	cfg = our_config();
+	if (!cfg || !cfg->vx_if)
+		return drop(DROP_UNCONFIGURED);
+	eth = ethernet(skb);
+	if (!eth)
+		return drop(DROP_MALFORMED);
+	if (is_link_control(eth->h_dest))
+		return drop(DROP_LINK_CONTROL);
+	src = mac_key(eth->h_source);
+	dst = mac_key(eth->h_dest);
+	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
+		return drop(DROP_RESOLVER_ARP);
+	if (!learn(&src, LOCAL_PLACE))
+		return drop(DROP_LOOP);
+	place = is_group(dst.bytes) ? NULL : bpf_map_lookup_elem(&macs, &dst);
+	if (place && place->peer == LOCAL_PLACE) {
+		if (ticks() - place->seen < FORGOTTEN)
+			return drop(DROP_LOCAL);
+		place = NULL;
+	}
+	self = cfg->self;
+	if (!place) {
+		tree = bpf_map_lookup_elem(&trees, &self);
+		if (tree)
+			flood_tree(skb, cfg, tree, self, HOP_LIMIT, 0);
+		return TC_ACT_SHOT;
+	}
+	peer = place->peer;
+	hop = known_hop(&routes, peer);
+	if (!hop)
+		return drop(DROP_NO_ROUTE);
+	if (aim(skb, self, peer, hop, HOP_LIMIT))
+		return drop(DROP_SEND);
+	count_sent(skb, peer);
+	return TC_ACT_OK;
+}
+
+/* Our own vxlan device found a frame too big for the underlay and turned it into an ICMP error for its sender. That is
+ * right for a local container; for a frame we relayed, the error has to travel back.
+ */
+static __always_inline int return_icmp(struct __sk_buff *skb, const struct config *cfg, const struct arrival *sent)
+{
+	const struct hop *hop;
+
+	if (sent->src == cfg->self) {
+		count(ICMP_DELIVERED);
+		return TC_ACT_OK;
+	}
+	hop = known_hop(&routes, sent->src);
+	if (!hop)
+		return drop(DROP_NO_ROUTE);
+	count(ICMP_RETURNED);
+	return send(skb, cfg, sent->dst, sent->src, hop, HOP_LIMIT);
+}
+
+static __always_inline int relay(struct __sk_buff *skb, const struct config *cfg, const struct arrival *from)
+{
+	const struct hop *hop = known_hop(&routes, from->dst);
+
+	if (!hop)
+		return drop(DROP_NO_ROUTE);
+	if (from->hops_left <= 1)
+		return drop(DROP_HOPS);
+	count(RELAYED);
+	count_relayed(skb, from->dst);
+	return send(skb, cfg, from->src, from->dst, hop, from->hops_left - 1);
+}
+
+/* May a broadcast of this source be taken from where it came? Each copy is taken once, since there is one parent. */
+static __always_inline bool is_from_parent(const struct tree *tree, const struct arrival *from)
+{
+	const struct hop *hop;
+
+	if (tree) {
+		if (tree->parent != from->remote)
+			count(DROP_NOT_PARENT);
+		return tree->parent == from->remote;
+	}
+	hop = known_hop(&direct, from->src);
+	if (hop && hop->remote == from->remote)
+		return true;
+	count(DROP_NO_TREE);
+	return false;
+}
+
+/* Copy on what is for everybody, and what is for a MAC address that nobody here knows: its source looks for it along the
+ * same tree.
+ */
+static __always_inline void spread(struct __sk_buff *skb, const struct config *cfg, const struct tree *tree,
+				   const struct arrival *from)
+{
+	if (!tree || tree->parent != from->remote)
+		return;
+	if (from->hops_left > 1)
+		flood_tree(skb, cfg, tree, from->src, from->hops_left - 1, from->remote);
+	else if (tree->count)
+		count(DROP_HOPS);
+}
+
+static __always_inline int deliver(struct __sk_buff *skb, const struct config *cfg, const struct ethhdr *eth,
+				   const struct arrival *from)
+{
+	struct mac src = mac_key(eth->h_source), dst = mac_key(eth->h_dest);
+	const struct tree *tree;
+
+	if (is_group(src.bytes))
+		return drop(DROP_MALFORMED);
+	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
+		return drop(DROP_RESOLVER_ARP);
+	if (is_group(dst.bytes)) {
+		tree = bpf_map_lookup_elem(&trees, &from->src);
+		if (!is_from_parent(tree, from))
+			return TC_ACT_SHOT;
+		if (!learn(&src, from->src))
+			return drop(DROP_LOOP);
+		spread(skb, cfg, tree, from);
+	} else {
+		if (!learn(&src, from->src))
+			return drop(DROP_LOOP);
+		if (!bpf_map_lookup_elem(&macs, &dst))
+			spread(skb, cfg, bpf_map_lookup_elem(&trees, &from->src), from);
+	}
+	count_received(skb, from->src);
+	return TC_ACT_OK;
+}
+
+SEC("tc")
+int from_wire(struct __sk_buff *skb)
+{
+	const struct config *cfg = our_config();
+	struct bpf_tunnel_key key;
+	struct arrival from;
+	struct ethhdr *eth;
+	__be16 ethertype;
+
+	if (!cfg || !cfg->vx_if)
+		return drop(DROP_UNCONFIGURED);
+	eth = ethernet(skb);
+	if (!eth || bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0))
+		return drop(DROP_MALFORMED);
+	from.src = key.tunnel_id & (IDS - 1);
+	from.dst = key.tunnel_id >> ID_BITS & (IDS - 1);
+	from.remote = key.remote_ipv4;
+	from.hops_left = key.tunnel_ttl;
+	ethertype = eth->h_proto;
+	if (skb->pkt_type == 0 /* PACKET_HOST: made by our own vxlan device; from the wire nothing is for its address */)
+		return return_icmp(skb, cfg, &from);
+	if (from.src == cfg->self)
+		return drop(DROP_OWN_ID);
+	if (is_zero(eth->h_source)) {
+		if (from.dst == cfg->self)
+			return take_control(skb, cfg, ethertype, &from);
+		if (ethertype != bpf_htons(ECHO_ETHERTYPE))
+			return drop(DROP_CONTROL);
+	}
+	if (from.dst != cfg->self)
+		return relay(skb, cfg, &from);
+	return deliver(skb, cfg, eth, &from);
+}
+
+SEC("tc")
+int from_tap(struct __sk_buff *skb)
+{
+	const struct config *cfg = our_config();
+
+	if (!cfg || !cfg->vx_if)
+		return drop(DROP_UNCONFIGURED);
+	return send_control(skb, cfg);
+}
+
+char LICENSE[] SEC("license") = "Apache-2.0";
