@@ -12,7 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from lab import Lab, probe
+from lab import Lab, machine, probe
 
 _CI = os.environ.get("CI") == "true"
 _KERNEL_DIRECTORIES = {"netns", "e2e"}
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("netns") and (reason := probe.missing()):
+    if item.get_closest_marker("netns") and (reason := machine.missing()):
         pytest.skip(reason)
 
 
