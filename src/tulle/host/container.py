@@ -114,7 +114,7 @@ def vanished(target: Container) -> UserError:
 
 
 def _inside(path: Path, reference: str, work: Callable[[int], Result]) -> Result:
-    with _opened(path, reference) as there, _opened(Path("/proc/self/ns/net"), "this host") as here:
+    with _opened(path, reference) as there, _opened(Path("/proc/thread-self/ns/net"), "this host") as here:
         if namespace.same_namespace(os.fstat(there), os.fstat(here)):
             raise UserError(f"{reference} is this host's own network; use expose to join the host itself")
         try:
