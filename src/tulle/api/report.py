@@ -96,12 +96,14 @@ class ConnectionReport(_Shape, frozen=True, kw_only=True):
 
     ``state`` is one of CONNECTION_STATES. ``info`` is what a person reads after it: carrier and peer for a
     connection (see ``established_info``), the reason and the time of the next attempt for a target.
+    ``peer`` (ours) is the name of the peer at the other end, "" for a target.
     """
 
     address: str
     outbound: bool
     state: str
     info: str
+    peer: str = ""
     attrs: ConnectionAttrs = field(default_factory=ConnectionAttrs)
     traffic: Traffic | None = None
 

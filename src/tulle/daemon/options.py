@@ -14,6 +14,7 @@ from typing import Any
 
 from tulle.api.addresses import parse_ip, parse_subnet
 from tulle.api.listen import ListenAddress, TcpAddress, check_socket_path, parse_listen, parse_tcp
+from tulle.api.names import check_target
 from tulle.daemon import values
 from tulle.daemon.bootstrap import Bootstrap, Consensus, parse_bootstrap
 from tulle.errors import UserError
@@ -142,7 +143,7 @@ def _parse(flag: str, value: str | bool | Sequence[str]) -> Any:
     try:
         if flag == "peers":
             assert not isinstance(value, (str, bool))
-            return tuple(dict.fromkeys(values.target(peer) for peer in value))
+            return tuple(dict.fromkeys(check_target(peer) for peer in value))
         if flag in SWITCHES:
             return value if isinstance(value, bool) else values.boolean(str(value))
         return PARSERS[flag](str(value))

@@ -1,13 +1,13 @@
 """The values that launch flags take: one function each, which raises UserError with one clear line."""
 
 import re
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from tulle.api.addresses import parse_subnet
+from tulle.api.names import is_host_name
 from tulle.errors import UserError
 from tulle.mesh.peername import PeerName, parse_name
 
-_HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)(ms|s|m)?\Z", re.ASCII)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -54,34 +54,12 @@ def nickname(text: str) -> str:
     return text
 
 
-def target(text: str) -> str:
-    """A peer to dial: ``host[:port]``, the host an IPv4 address or a name."""
-    host, separator, port = text.rpartition(":")
-    if not separator:
-        host = text
-    else:
-        whole_number(port, 1, 65535, f"a port (in {text!r})")
-    if not _is_host(host):
-        raise UserError(f"{text!r} is not a peer; write its address or name, like 10.0.0.7 or host2:6783")
-    return text
-
-
-def _is_host(host: str) -> bool:
-    if re.match(r"[0-9.]+\Z", host):
-        try:
-            return not IPv4Address(host).is_unspecified
-        except ValueError:
-            return False
-    labels = host.removesuffix(".").split(".")
-    return len(host) <= 253 and all(_HOST_LABEL.match(label) for label in labels)
-
-
 def domain(text: str) -> str:
     """A DNS domain, returned in lower case and with its final dot."""
-    labels = text.strip().strip(".").lower().split(".")
-    if len(text) > 200 or not all(_HOST_LABEL.match(label) for label in labels):
+    name = text.strip().strip(".").lower()
+    if len(name) > 200 or not is_host_name(name):
         raise UserError(f"{text[:60]!r} is not a domain; write it like tulle.internal")
-    return ".".join(labels) + "."
+    return name + "."
 
 
 def allocation_range(text: str) -> IPv4Network:
