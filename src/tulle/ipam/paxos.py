@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from tulle.mesh.peername import UNKNOWN_PEER, PeerName
 
+MAX_ROUND = 0xFFFF_FFFF
+
 
 class NodeId(NamedTuple):
     """An acceptor: a peer and the number it took when it began to take part."""
@@ -79,7 +81,8 @@ class Elector:
     def propose(self) -> None:
         """Open a ballot of ours, above everything heard of. ``think`` makes of it what can be made."""
         last = max((claims.promise.round for claims in self.known.values()), default=0)
-        self._claim(replace(self.known.get(self.me, NO_CLAIMS), promise=Proposal(last + 1, self.me)))
+        ballot = Proposal(min(last + 1, MAX_ROUND), self.me)
+        self._claim(replace(self.known.get(self.me, NO_CLAIMS), promise=ballot))
 
     def update(self, claims: Mapping[NodeId, Claims]) -> bool:
         """Take in what others know. True if any of it was new."""
@@ -95,9 +98,10 @@ class Elector:
         """Promise and accept what the rules allow. True if our own claims changed (and want telling)."""
         before = self.known.get(self.me, NO_CLAIMS)
         promise = max((claims.promise for claims in self.known.values()), default=NO_PROPOSAL)
+        followers = {node: claims for node, claims in self.known.items() if claims.promise == promise}
         self._claim(replace(before, promise=promise))
-        if promise.proposer == self.me and promise.round and before.accepted != promise:
-            self._accept_own(promise)
+        if promise.proposer == self.me and promise.round and _distinct(followers) >= self.quorum:
+            self._accept_own(promise, followers)
         self._accept_same(promise)
         return self.known[self.me] != before
 
@@ -112,12 +116,9 @@ class Elector:
         chosen = sorted(origin for origin, names in voters.items() if len(names) >= self.quorum)
         return tuple(sorted(set(values[chosen[0]]))) if chosen else None
 
-    def _accept_own(self, promise: Proposal) -> None:
-        """Complete phase one: with enough promises, accept the last value anybody accepted, or a new one."""
-        following = {node: claims for node, claims in self.known.items() if claims.promise == promise}
-        if _distinct(following) < self.quorum:
-            return
-        last = max(following.values(), key=_accepted)
+    def _accept_own(self, promise: Proposal, followers: Mapping[NodeId, Claims]) -> None:
+        """Phase one is complete: accept what its followers accepted last, or propose everybody known."""
+        last = max(followers.values(), key=_accepted)
         if last.accepted.round:
             self._claim(Claims(promise, promise, last.value, last.origin))
         else:

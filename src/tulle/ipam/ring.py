@@ -53,9 +53,9 @@ class Entry:
     version: int
     free: int
 
-    def raised(self, by: int = 1, **changes: int) -> "Entry":
-        """The same entry with news in it: a higher version."""
-        return replace(self, version=min(self.version + by, MAX_VERSION), **changes)
+    def raised(self, by: int = 1) -> "Entry":
+        """The same entry at a higher version, to say that something about it is new."""
+        return replace(self, version=min(self.version + by, MAX_VERSION))
 
 
 class Arc(NamedTuple):
@@ -219,7 +219,7 @@ class Ring:
 
 def _recount(arc: Arc, count: Callable[[Range], int]) -> Entry:
     free = sum(count(piece) for piece in arc.ranges)
-    return arc.entry if free == arc.entry.free else arc.entry.raised(free=free)
+    return arc.entry if free == arc.entry.free else replace(arc.entry, free=free).raised()
 
 
 def _by_token(entry: Entry) -> int:

@@ -1,0 +1,132 @@
+"""Requests for addresses, answered at once from owned space or kept until they can be."""
+
+from ipaddress import IPv4Interface, IPv4Network
+
+from tulle.errors import UserError
+from tulle.instant import Instant
+from tulle.ipam.asking import Asking
+from tulle.ipam.config import host_range, network_range
+from tulle.ipam.directory import Directory
+from tulle.ipam.journal import Journal
+from tulle.ipam.requests import Allocate, Claim, Prime, Request
+from tulle.ipam.territory import Territory
+
+
+def check_subnet(subnet: IPv4Network, universe: IPv4Network) -> None:
+    """Raise UserError unless addresses can be allocated in the subnet."""
+    if not subnet.subnet_of(universe):
+        raise UserError(
+            f"subnet {subnet} is not inside the address range {universe}; choose one inside it, or give the"
+            " container an address of its own (ADDRESS/LENGTH)"
+        )
+    if host_range(subnet).size < 1:
+        raise UserError(f"subnet {subnet} has no addresses for containers; use a /30 or a shorter prefix")
+
+
+class Fulfilment:
+    """Requests by ticket. Answers go to the journal."""
+
+    def __init__(self, territory: Territory, asking: Asking, journal: Journal, directory: Directory) -> None:
+        self._territory, self._asking = territory, asking
+        self._journal, self._directory = journal, directory
+        self.waiting: dict[int, Request] = {}
+        self._closed = False
+
+    def add(self, ticket: int, request: Request, now: Instant) -> None:
+        """Answer the request, or keep it."""
+        if self._closed:
+            self._journal.refuse(ticket, _left())
+        elif not self._try(ticket, request, now):
+            self.waiting[ticket] = request
+
+    def cancel(self, ticket: int) -> None:
+        """Drop a request without an answer."""
+        self.waiting.pop(ticket, None)
+
+    def close(self) -> None:
+        """This peer has left: refuse everything from now on."""
+        self._closed = True
+        for ticket in self.waiting:
+            self._journal.refuse(ticket, _left())
+        self.waiting.clear()
+
+    def retry(self, now: Instant) -> None:
+        """Something changed: see which requests can be answered now, the oldest first."""
+        for ticket, request in list(self.waiting.items()):
+            if self._try(ticket, request, now):
+                del self.waiting[ticket]
+
+    def _try(self, ticket: int, request: Request, now: Instant) -> bool:
+        match request:
+            case Allocate():
+                return self._allocate(ticket, request, now)
+            case Claim():
+                return self._claim(ticket, request, now)
+            case Prime():
+                if self._territory.divided:
+                    self._journal.answer(ticket, None)
+                return self._territory.divided
+
+    def _allocate(self, ticket: int, request: Allocate, now: Instant) -> bool:
+        held = self._territory.holdings.of(request.ident, request.subnet)
+        if held:
+            self._journal.answer(ticket, held[0])
+            return True
+        if not self._territory.divided:
+            return False
+        address = self._territory.space.first_free(request.wanted)
+        if address is not None:
+            interface = IPv4Interface((address, request.subnet.prefixlen))
+            self._territory.hold(request.ident, interface)
+            self._journal.answer(ticket, interface)
+            return True
+        if self._asking.pursue(request.wanted, self._territory.ring, now):
+            return False
+        self._journal.refuse(ticket, self._exhausted(request))
+        return True
+
+    def _claim(self, ticket: int, request: Claim, now: Instant) -> bool:
+        address = int(request.interface)
+        holder = self._territory.holdings.holder(address)
+        if holder is not None and holder != request.ident:
+            self._journal.refuse(ticket, _taken(request, holder))
+            return True
+        if holder is None and address in self._territory.universe:
+            if not self._territory.divided:
+                return False
+            if not self._territory.space.owns(address):
+                return self._claim_elsewhere(ticket, request, now)
+        self._territory.hold(request.ident, request.interface)
+        self._journal.answer(ticket, request.interface)
+        return True
+
+    def _claim_elsewhere(self, ticket: int, request: Claim, now: Instant) -> bool:
+        if self._asking.pursue(request.wanted, self._territory.ring, now):
+            return False
+        owner = self._territory.owner(int(request.interface))
+        label = self._directory.label(owner) if owner is not None else "nobody"
+        text = f"unable to claim {request.interface} for {request.ident}: it is in use and owned by other peer {label}"
+        self._journal.refuse(ticket, UserError(text, 409))
+        return True
+
+    def _exhausted(self, request: Allocate) -> UserError:
+        ring, me = self._territory.ring, self._territory.me
+        owners = ", ".join(
+            "this host" if peer == me else self._directory.label(peer)
+            for peer in sorted(ring.free_by_owner(network_range(request.subnet)))
+        )
+        return UserError(
+            f"no address is free in {request.subnet}: all {request.wanted.size} are in use on {owners}; remove"
+            " containers that are not needed, or use another subnet",
+            409,
+        )
+
+
+def _taken(request: Claim, holder: str) -> UserError:
+    return UserError(
+        f"unable to claim {request.interface} for {request.ident}: {holder} on this host has the address", 409
+    )
+
+
+def _left() -> UserError:
+    return UserError("this host has left the network and hands out no addresses; launch it again first", 503)

@@ -1,0 +1,41 @@
+"""What users of address management wait for."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
+
+from tulle.ipam.config import host_range
+from tulle.ipam.ring import Range
+
+
+@dataclass(frozen=True, slots=True)
+class Allocate:
+    """Any free address of the subnet for ``ident``."""
+
+    ident: str
+    subnet: IPv4Network
+
+    @property
+    def wanted(self) -> Range:
+        """Where the address may come from."""
+        return host_range(self.subnet)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Exactly this address for ``ident``."""
+
+    ident: str
+    interface: IPv4Interface
+
+    @property
+    def wanted(self) -> Range:
+        """The address as a range."""
+        return Range(int(self.interface), int(self.interface) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Prime:
+    """Wait until the range is divided."""
+
+
+Request = Allocate | Claim | Prime
