@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
 
+from lab.container import Container
 from lab.host import Host
 from lab.namespace import Namespace, run
 from lab.reaper import Reaper
@@ -67,6 +68,12 @@ class Lab:
         host.ip(f"address add {address}/24 dev eth0")
         self.hosts.append(host)
         return host
+
+    def container(self, short: str) -> Container:
+        """A new container that is named after the lab alone, not after a host."""
+        made = Container(self.prefix + short)
+        self.adopt(made)
+        return made
 
     def make_hosts(self, count: int) -> list[Host]:
         return [self.host() for _ in range(count)]

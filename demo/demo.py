@@ -1,0 +1,252 @@
+"""The show: three hosts on this machine, and what tulle does for their containers.
+
+Run it with ``make demo``. Hosts and containers are network namespaces, the daemons and the commands are the real ones.
+It ends with status 0 only if every claim held, and removes everything it made, also when interrupted.
+"""
+
+import os
+import signal
+import sys
+import time
+from ipaddress import IPv4Address
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "demo")]
+
+from stage import Stage, StepFailed  # noqa: E402
+
+from lab import Container, Host, Lab, receive_all  # noqa: E402
+from lab.machine import missing  # noqa: E402
+from lab.namespace import NETNS_DIRECTORY  # noqa: E402
+
+PROGRAMS = ROOT / "demo" / "programs"
+GROUP = "239.1.2.3"
+MESSAGES = 20
+
+
+class Show:
+    """One performance. The acts build on each other and run in the order of ``acts``."""
+
+    def __init__(self, lab: Lab, stage: Stage) -> None:
+        self.lab = lab
+        self.stage = stage
+        self.one, self.two, self.three = (lab.host(f"host{number}") for number in (1, 2, 3))
+        self.hosts = [self.one, self.two, self.three]
+        self.containers: dict[str, tuple[Host, Container, IPv4Address]] = {}
+
+    def acts(self) -> None:
+        self.launch()
+        self.addresses()
+        self.names()
+        self.load_balancing()
+        self.multicast()
+        self.partition()
+        self.heal()
+        self.kill()
+
+    # --- helpers -------------------------------------------------------------------------------------------
+
+    def attach(self, host: Host, short: str, name: str = "") -> IPv4Address:
+        """Type the commands that make a container and attach it; remember it under its short name."""
+        container = self.lab.container(short)
+        option = f"--hostname {name} " if name else ""
+        printed = self.stage.type(host, f"tulle attach {option}{container.reference}")
+        address = IPv4Address(printed.split()[0].partition("/")[0])
+        self.containers[short] = (host, container, address)
+        return address
+
+    def container(self, short: str) -> Container:
+        return self.containers[short][1]
+
+    def address(self, short: str) -> IPv4Address:
+        return self.containers[short][2]
+
+    # --- acts ----------------------------------------------------------------------------------------------
+
+    def launch(self) -> None:
+        self.stage.section(
+            "Three hosts, a daemon on each",
+            "Nothing else runs anywhere: no server, no store. The first host starts alone, "
+            "the others are told of the first and find each other.",
+        )
+        self.stage.type(self.one, "tulle launch")
+        self.stage.type(self.two, f"tulle launch {self.one.address}")
+        self.stage.type(self.three, f"tulle launch {self.one.address}")
+        self.stage.claim("each host is connected to both others", self.all_connected, timeout=40)
+        self.stage.type(self.three, "tulle status connections")
+
+    def all_connected(self) -> bool:
+        self.lab.wait_connected(self.hosts, timeout=1)
+        return True
+
+    def addresses(self) -> None:
+        self.stage.section(
+            "Addresses",
+            "Containers get addresses that nobody typed in. Each host hands out addresses from its own share, so no two "
+            "are alike, and no host has to ask another.",
+        )
+        for number, host in enumerate(self.hosts, 1):
+            self.attach(host, f"web{number}", "web")
+        self.attach(self.one, "client")
+        found = {address for _, _, address in self.containers.values()}
+        self.stage.claim("four containers, four addresses", lambda: len(found) == 4)
+        self.stage.type(self.container("client"), f"ping -c 2 -i 0.2 {self.address('web3')}")
+        self.stage.type(self.two, "tulle status ipam")
+
+    def names(self) -> None:
+        self.stage.section(
+            "Names",
+            "Every host answers names from its own memory. The containers were registered when they were attached.",
+        )
+        host, client, _ = self.containers["client"]
+        self.stage.claim("host3 knows the client on host1", lambda: self.known(self.three, client.name))
+        self.stage.type(self.three, f"tulle dns-lookup {client.name}")
+        self.stage.type(self.container("web3"), f"ping -c 1 {client.name}")
+        self.stage.type(host, "tulle status dns")
+
+    def known(self, host: Host, name: str) -> list[str]:
+        return host.tulle("dns-lookup", name).split()
+
+    def load_balancing(self) -> None:
+        self.stage.section(
+            "Load balancing",
+            "Three containers, one on each host, share the name `web`. Whoever asks for it gets all three, in random order.",
+        )
+        self.stage.claim("host1 knows all three", lambda: len(self.known(self.one, "web")) == 3)
+        self.stage.does("starts a small service in each of them, which says what it is called")
+        for short in ("web1", "web2", "web3"):
+            self.container(short).start(sys.executable, PROGRAMS / "hello-server", short, "80")
+        client = self.container("client")
+        for short in ("web1", "web2", "web3"):
+            self.stage.claim(f"{short} serves", lambda short=short: self.serves(client, self.address(short)))
+        printed = self.stage.type(
+            client, f"{sys.executable} {PROGRAMS}/ask web 80 60".replace(f"{sys.executable} ", "")
+        )
+        self.stage.claim(
+            "all three had their share", lambda: all(f"web{n} answered" in printed for n in (1, 2, 3))
+        )
+
+    def serves(self, client: Container, address: IPv4Address) -> bool:
+        import socket
+
+        try:
+            with client.socket(kind=socket.SOCK_STREAM) as connection:
+                connection.connect((str(address), 80))
+                return bool(connection.recv(100))
+        except OSError:
+            return False
+
+    def multicast(self) -> None:
+        self.stage.section(
+            "Multicast",
+            "What a container sends to a group reaches each member on every host, once. The network underneath drops all "
+            "multicast here, as clouds do.",
+        )
+        self.lab.switch.rules("ether type ip ip daddr 224.0.0.0/4 drop")
+        members = ["web2", "web3"]
+        self.stage.does(f"lets {' and '.join(members)} join the group {GROUP}")
+        receivers = [self.container(short).join(GROUP, 5000) for short in members]
+        time.sleep(0.5)  # the bridges learn of the members from their IGMP reports
+        self.stage.type(self.container("client"), f"{PROGRAMS}/group-send {GROUP} 5000 {MESSAGES}")
+        heard = receive_all(receivers)
+        wanted = sorted(b"message %d" % number for number in range(MESSAGES))
+        for short, payloads in zip(members, heard, strict=True):
+            self.stage.claim(
+                f"{short} received all {MESSAGES}, each once", lambda got=payloads: sorted(got) == wanted
+            )
+        for receiver in receivers:
+            receiver.close()
+        self.lab.switch.rules()
+
+    def partition(self) -> None:
+        self.stage.section(
+            "A partition",
+            "host3 is cut off from the others. Both sides go on as if nothing had happened: new containers, addresses, "
+            "names.",
+        )
+        self.stage.does("drops everything between host3 and the other two")
+        self.lab.partition([self.one, self.two], [self.three])
+        self.attach(self.one, "left1", "left")
+        self.attach(self.two, "left2", "left")
+        self.attach(self.three, "right1", "right")
+        self.attach(self.three, "right2", "right")
+        self.stage.claim(
+            "host2 resolves what host1 has registered", lambda: len(self.known(self.two, "left")) == 2
+        )
+        self.stage.type(self.container("left1"), "ping -c 1 left")
+        self.stage.type(self.container("right1"), "ping -c 1 right")
+
+    def heal(self) -> None:
+        self.stage.section(
+            "The heal",
+            "The hosts meet again and exchange what is new. Nothing clashes, because no share of the addresses ever had "
+            "two owners.",
+        )
+        self.stage.does("lets everything through again")
+        self.lab.heal()
+        self.stage.claim("the hosts have found each other again", self.all_connected, timeout=60)
+        found = [address for _, _, address in self.containers.values()]
+        self.stage.claim(
+            f"{len(found)} containers, {len(found)} addresses", lambda: len(set(found)) == len(found)
+        )
+        self.stage.claim("host1 resolves the right side", lambda: len(self.known(self.one, "right")) == 2)
+        self.stage.claim("host3 resolves the left side", lambda: len(self.known(self.three, "left")) == 2)
+        self.stage.type(self.container("left1"), "ping -c 2 -i 0.2 right")
+
+    def kill(self) -> None:
+        self.stage.section(
+            "A daemon dies",
+            "The kernel carries the traffic, not the daemon. A new daemon takes over what it finds.",
+        )
+        client, address = self.container("client"), self.address("web3")
+        self.stage.does(f"pings web3 on host3 from client on host1, twenty times a second: {address}")
+        stream = client.ping_stream(address, self.lab.directory / "ping.log")
+        self.stage.claim("answers come in", lambda: stream.answers > 5)
+        (pid,) = self.one.pids()
+        self.stage.type(self.one, f"kill -9 {pid}")
+        before = stream.answers
+        self.stage.claim("with the daemon dead, answers still come in", lambda: stream.answers > before + 40)
+        self.stage.type(self.one, "tulle launch --resume")
+        self.stage.claim("the hosts are connected again", self.all_connected, timeout=40)
+        self.stage.type(self.one, "tulle ps")
+        sent, answered = stream.stop()
+        self.stage.claim(f"{answered} of {sent} pings were answered", lambda: answered >= sent - 1)
+        self.attach(self.one, "late")
+        found = [address for _, _, address in self.containers.values()]
+        self.stage.claim(
+            "the new daemon hands out an address that nobody has", lambda: len(set(found)) == len(found)
+        )
+
+
+def free_prefix() -> str:
+    """A short prefix for the namespaces, so that the commands read well; nobody else's."""
+    taken = any(NETNS_DIRECTORY.glob("demo-*"))
+    return f"demo{os.getpid()}-" if taken else "demo-"
+
+
+def main() -> int:
+    stage = Stage()
+    if reason := missing():
+        stage.failed(f"the demo {reason}")
+        return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    lab = Lab(free_prefix())
+    try:
+        show = Show(lab, stage)
+        show.acts()
+        stage.done(f"All {stage.claims} claims held. Removing the hosts and containers.")
+        return 0
+    except StepFailed as error:
+        stage.failed(str(error))
+        print(lab.logs())
+        return 1
+    except KeyboardInterrupt:
+        stage.failed("interrupted; removing the hosts and containers")
+        return 130
+    finally:
+        lab.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

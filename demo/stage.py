@@ -1,0 +1,110 @@
+"""How the demo shows things: sections, typed commands with what they print, and claims that are checked."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lab import Container, Host, wait_until
+
+PROGRAMS = Path(sys.executable).parent
+WIDTH = 100
+SHOWN_LINES = 14
+
+
+class StepFailed(Exception):
+    """A step did not do what it should; the text is for the person watching."""
+
+
+class Stage:
+    """Prints what happens, in colour on a terminal. Every method that fails raises StepFailed."""
+
+    def __init__(self) -> None:
+        self._colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._began = time.monotonic()
+        self._section = 0
+        self.claims = 0
+
+    def section(self, title: str, explanation: str) -> None:
+        self._section += 1
+        elapsed = f"{time.monotonic() - self._began:.0f} s"
+        rule = "─" * max(2, WIDTH - len(title) - len(elapsed) - 8)
+        self._line()
+        self._line(self._paint(f"── {self._section}. {title} {rule} {elapsed}", "1;34"))
+        for line in textwrap.wrap(explanation, WIDTH - 3):
+            self._line(f"   {line}")
+        self._line()
+
+    def type(self, where: Host | Container, command: str, shown: int = SHOWN_LINES) -> str:
+        """Run a command as a user of that host or container would, and show it with what it prints."""
+        self._line(f"{self._prompt(where)} {self._paint(command, '1')}")
+        done = subprocess.run(
+            self._shell(where, command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=self._environment(where),
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        lines = done.stdout.splitlines()
+        for line in lines[:shown]:
+            self._line(self._paint(f"    {line}", "2"))
+        if len(lines) > shown:
+            self._line(self._paint(f"    ... {len(lines) - shown} more lines", "2"))
+        if done.returncode != 0:
+            raise StepFailed(f"`{command}` on {_short(where)} ended with exit status {done.returncode}")
+        return done.stdout.strip()
+
+    def does(self, what: str) -> None:
+        """Say what the demo itself does to the world, where no user would type a command."""
+        self._line(self._paint(f"(the demo) {what}", "33"))
+
+    def claim(self, text: str, holds: Callable[[], object], timeout: float = 20) -> None:
+        """Check that something becomes true, and say so."""
+        began = time.monotonic()
+        try:
+            wait_until(holds, timeout, text)
+        except AssertionError as error:
+            raise StepFailed(str(error)) from error
+        took = time.monotonic() - began
+        after = f" (after {took:.1f} s)" if took > 0.5 else ""
+        self.claims += 1
+        self._line(f"{self._paint('  ✓', '1;32')} {text}{after}")
+
+    def failed(self, text: str) -> None:
+        self._line(f"{self._paint('  ✗ FAILED:', '1;31')} {text}")
+
+    def done(self, text: str) -> None:
+        self._line()
+        self._line(self._paint(text, "1;32"))
+
+    def _line(self, text: str = "") -> None:
+        print(text, flush=True)
+
+    def _paint(self, text: str, colour: str) -> str:
+        return f"\033[{colour}m{text}\033[0m" if self._colours else text
+
+    def _prompt(self, where: Host | Container) -> str:
+        return self._paint(f"{_short(where)}#", "36" if isinstance(where, Host) else "35")
+
+    @staticmethod
+    def _shell(where: Host | Container, command: str) -> list[str]:
+        if isinstance(where, Container):
+            return ["ip", "netns", "exec", where.name, "sh", "-c", command]
+        named = f'hostname {where.short} && exec sh -c "$1"'
+        return ["nsenter", f"--net={where.path}", "unshare", "--uts", "sh", "-c", named, "sh", command]
+
+    @staticmethod
+    def _environment(where: Host | Container) -> Mapping[str, str]:
+        path = f"{PROGRAMS}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}"
+        known = where.environment() if isinstance(where, Host) else os.environ
+        return {**known, "PATH": path, "COLUMNS": str(WIDTH), "NO_COLOR": "1"}
+
+
+def _short(where: Host | Container) -> str:
+    return where.short if isinstance(where, Host) else where.name
