@@ -10,7 +10,9 @@ from pathlib import Path
 
 from lab import Container, Host, wait_until
 
-PROGRAMS = Path(sys.executable).parent
+PATHS = (Path(sys.executable).parent, Path(__file__).with_name("programs"))
+"""Where the demo's commands are: tulle, and the programs that run in its containers."""
+
 WIDTH = 100
 SHOWN_LINES = 14
 
@@ -101,7 +103,7 @@ class Stage:
 
     @staticmethod
     def _environment(where: Host | Container) -> Mapping[str, str]:
-        path = f"{PROGRAMS}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}"
+        path = ":".join((*map(str, PATHS), os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")))
         known = where.environment() if isinstance(where, Host) else os.environ
         return {**known, "PATH": path, "COLUMNS": str(WIDTH), "NO_COLOR": "1"}
 
