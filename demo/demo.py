@@ -1,7 +1,7 @@
 """The show: three hosts on this machine, and what tulle does for their containers.
 
 Run it with ``make demo``. Hosts and containers are network namespaces, the daemons and the commands are the
-real ones. It ends with status 0 only if every claim held, and removes everything it made, also when interrupted.
+real ones. It ends with status 0 only if every claim held, and removes what it made, also when interrupted.
 """
 
 import os
@@ -67,8 +67,8 @@ class Show:
     def launch(self) -> None:
         self.stage.section(
             "Three hosts, a daemon on each",
-            "Nothing else runs anywhere: no server, no store. The first host starts alone, "
-            "the others are told of the first and find each other.",
+            "Nothing else runs anywhere: no server, no store. The first host starts alone, the others are"
+            " told of the first and find each other.",
         )
         self.stage.type(self.one, "tulle launch")
         self.stage.type(self.two, f"tulle launch {self.one.address}")
@@ -83,8 +83,8 @@ class Show:
     def addresses(self) -> None:
         self.stage.section(
             "Addresses",
-            "Containers get addresses that nobody typed in. Each host hands out addresses from its own share, so no "
-            "two are alike, and no host has to ask another.",
+            "Containers get addresses that nobody typed in. Each host hands out addresses from its own "
+            "share, so no two are alike, and no host has to ask another.",
         )
         for number, host in enumerate(self.hosts, 1):
             self.attach(host, f"web{number}", "web")
@@ -111,8 +111,8 @@ class Show:
     def load_balancing(self) -> None:
         self.stage.section(
             "Load balancing",
-            "Three containers, one on each host, share the name `web`. Whoever asks for it gets all three, in random "
-            "order.",
+            "Three containers, one on each host, share the name `web`. Whoever asks for it gets all "
+            "three, in random order.",
         )
         self.stage.claim("host1 knows all three", lambda: len(self.known(self.one, "web")) == 3)
         self.stage.does("starts a small service in each of them, which says what it is called")
@@ -139,8 +139,8 @@ class Show:
     def multicast(self) -> None:
         self.stage.section(
             "Multicast",
-            "What a container sends to a group reaches each member on every host, once. The network underneath drops "
-            "all multicast here, as clouds do.",
+            "What a container sends to a group reaches each member on every host, once. The network "
+            "underneath drops all multicast here, as clouds do.",
         )
         self.lab.switch.rules("ether type ip ip daddr 224.0.0.0/4 drop")
         members = ["web2", "web3"]
@@ -160,8 +160,8 @@ class Show:
     def partition(self) -> None:
         self.stage.section(
             "A partition",
-            "host3 is cut off from the others. Both sides go on as if nothing had happened: new containers, "
-            "addresses, names.",
+            "host3 is cut off from the others. Both sides go on as if nothing had happened: new "
+            "containers, addresses, names.",
         )
         self.stage.does("drops everything between host3 and the other two")
         self.lab.partition([self.one, self.two], [self.three])
@@ -176,8 +176,8 @@ class Show:
     def heal(self) -> None:
         self.stage.section(
             "The heal",
-            "The hosts meet again and exchange what is new. Nothing clashes, because no share of the addresses ever "
-            "had two owners.",
+            "The hosts meet again and exchange what is new. Nothing clashes, because no share of the "
+            "addresses ever had two owners.",
         )
         self.stage.does("lets everything through again")
         self.lab.heal()
