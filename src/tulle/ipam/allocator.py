@@ -1,11 +1,11 @@
 """Address management of one peer: the IPallocation channel and the requests of this host.
 
-Inside owned space everything is local: no message is sent for an allocation, a claim or a release. Only when
-something is missing (a first ring, free space, an address somebody else owns) the other peers are asked, and the
-request waits. Requests are retried whenever the ring changes, and every few seconds.
+Inside owned space everything is local: no message is sent for an allocation, a claim or a release. Only
+when something is missing (a first ring, free space, an address somebody else owns) the other peers are
+asked, and the request waits. Requests are retried whenever the ring changes, and every few seconds.
 
-Call ``collect`` after every other call. It hands out records, answers and (into ``outbox``) messages; the records
-must be committed before answers are given or messages sent, see ``journal``.
+Call ``collect`` after every other call. It hands out records, answers and (into ``outbox``) messages; the
+records must be committed before answers are given or messages sent, see ``journal``.
 """
 
 import math
@@ -13,26 +13,27 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from random import Random
 
-from tulle.errors import BadMessage, UserError
+from tulle.errors import UserError
 from tulle.instant import Instant
 from tulle.ipam import weave
-from tulle.ipam.asking import NATIVE_PATIENCE, Asking
-from tulle.ipam.config import IpamConfig, Seed
+from tulle.ipam.asking import NATIVE_PATIENCE
+from tulle.ipam.config import IpamConfig
 from tulle.ipam.directory import Directory
-from tulle.ipam.election import Election, Step
+from tulle.ipam.election import Election
 from tulle.ipam.events import Event
+from tulle.ipam.exchange import STATE, Exchange
 from tulle.ipam.fulfilment import Fulfilment, check_subnet
 from tulle.ipam.journal import Journal
-from tulle.ipam.merge import RingMismatch
 from tulle.ipam.reclaim import Reclaiming
-from tulle.ipam.records import RING, RING_KEY, VOTE, VOTE_KEY, RecordTuple, Restored, restore, vote_record
-from tulle.ipam.requests import Allocate, Claim, Prime
-from tulle.ipam.ring import Range, Ring
+from tulle.ipam.records import RecordTuple, restore
+from tulle.ipam.requests import Allocate, Claim, Prime, Request
+from tulle.ipam.resume import resume
+from tulle.ipam.ring import Ring
 from tulle.ipam.status import IpamStatus
 from tulle.ipam.statusview import StatusView
 from tulle.ipam.takeover import Takeovers
 from tulle.ipam.territory import Territory
-from tulle.mesh.channel import NO_KEYS, Broadcast, Gossip, Keys, Merged, Unicast
+from tulle.mesh.channel import NO_KEYS, Broadcast, Gossip, Keys, Merged
 from tulle.mesh.peername import PeerName
 
 TICK = 5.0
@@ -40,9 +41,6 @@ TICK = 5.0
 
 REPORT_INTERVAL = 30.0
 """Seconds between corrections of our free counts in the ring that nobody is waiting for."""
-
-STATE: Keys = frozenset({"state"})
-QUESTION: Keys = frozenset({"question"})
 
 
 class Allocator:
@@ -52,23 +50,28 @@ class Allocator:
 
     def __init__(self, config: IpamConfig, rng: Random, restored: Iterable[RecordTuple] = ()) -> None:
         self.config = config
-        self._journal = Journal()
-        self.outbox = self._journal.outbox
+        journal, directory = Journal(), Directory(config.peer)
         previous = restore(restored, config.peer)
-        self._directory = Directory(config.peer)
-        self._territory = Territory(config.peer, config.universe, previous.holdings, self._journal)
-        self._asking = Asking(config.peer, rng, self._request_space)
-        self._fulfilment = Fulfilment(self._territory, self._asking, self._journal, self._directory)
-        self._reclaiming = Reclaiming(self._territory, self._asking, self._journal, self._directory)
+        territory = Territory(config.peer, config.universe, previous.holdings, journal)
+        election = Election(config, rng, previous.vote, may_vote=not previous.ring_unreadable)
+        exchange = Exchange(territory, election, directory, journal, rng)
+        asking = exchange.asking
+        self.outbox = journal.outbox
+        self._journal, self._directory, self._territory = journal, directory, territory
+        self._election, self._exchange, self._asking = election, exchange, asking
+        self._fulfilment = Fulfilment(territory, asking, journal, directory)
+        self._reclaiming = Reclaiming(territory, asking, journal, directory)
         self._takeovers = Takeovers(
-            self._territory, self._journal, self._ask_ring, self._ownership_changed, self._directory.label
+            territory, journal, exchange.request_ring, self._ownership_changed, directory.label
         )
-        self._election = Election(config, rng, previous.vote, may_vote=not previous.ring_unreadable)
+        self._status = StatusView(
+            config, territory, directory, election, self._fulfilment, self._reclaiming, asking, journal
+        )
         self._next_tick = 0.0
         self._next_report = 0.0
         self._owed = False
         self._left = False
-        self._begin(previous)
+        resume(previous, config, territory, journal)
 
     # -- requests of this host
 
@@ -107,7 +110,7 @@ class Allocator:
         """Give back one address, or all of a holder. Returns what it had of these."""
         released = self._territory.release(ident, address)
         if released:
-            self._retry(now)
+            self._fulfilment.retry(now)
         return released
 
     def reconcile(self, alive: Iterable[str], now: Instant) -> dict[str, list[IPv4Interface]]:
@@ -126,9 +129,9 @@ class Allocator:
         self._takeovers.start(ticket, peer, force, now)
 
     def leave(self, ticket: int, now: Instant) -> None:
-        """Give all our ranges to another peer and stop handing out addresses. Done(PeerName | None: the heir).
+        """Give all our ranges to another peer and stop handing out addresses. Done(PeerName | None).
 
-        Without anybody to give them to (None) the ranges stay registered to this peer.
+        The result is the heir. Without anybody to give them to (None) the ranges stay with this peer's name.
         """
         self._journal.retry()
         self._left = True
@@ -171,7 +174,7 @@ class Allocator:
         self._asking.reachable, self._asking.natives = reachable, natives
         self._takeovers.reachable_changed(reachable, now)
         if news:
-            self._retry(now)
+            self._fulfilment.retry(now)
 
     def peers_gone(self, names: Iterable[PeerName], now: Instant) -> None:
         """The mesh forgot these peers; so do we, unless they own ranges."""
@@ -184,36 +187,36 @@ class Allocator:
         return self.encode_some(dialect, STATE, now)
 
     def encode_some(self, dialect: str, keys: Keys, now: Instant) -> list[bytes]:
-        """Our state, or the question of a peer that needs a ring."""
+        """The state behind these keys, or nothing while a part of it is not on disk yet."""
         if self._journal.dirty:
             self._owed = True
             return []
-        question = bool(keys & QUESTION) and not self._territory.divided
-        state = weave.State(self._directory.nicknames) if question else self._state()
-        return [weave.encode_state(state, self.config.peer, now.wall)] if keys else []
+        return [self._exchange.encode(keys, now)] if keys else []
 
     def merge(self, dialect: str, payload: bytes, sender: PeerName, broadcast: bool, now: Instant) -> Merged:
-        """Take in the state of a peer. A broadcast is passed on as our own state, gossip only if it was news."""
+        """Take in the state of a peer. A broadcast is passed on as our own state, gossip if it was news."""
         before = self._territory.ring
-        self._absorb(weave.decode_state(payload), sender, broadcast, now)
-        return Merged(STATE, STATE if self._territory.ring is not before else NO_KEYS)
+        self._exchange.absorb(weave.decode_state(payload), sender, broadcast, now)
+        fresh = self._territory.ring is not before
+        if fresh:
+            self._fulfilment.retry(now)
+        return Merged(STATE, STATE if fresh else NO_KEYS)
 
     def receive(self, dialect: str, payload: bytes, src: PeerName, now: Instant) -> None:
         """Take in a message for this peer."""
         match weave.decode_direct(payload):
             case weave.SpaceRequest(wanted):
-                self._donate(wanted, src, now)
+                self._exchange.donate(wanted, src, now)
             case weave.SpaceDenied(wanted):
                 self._asking.refused(src, wanted)
-                self._retry(now)
+                self._fulfilment.retry(now)
             case weave.RingUpdate(state):
-                self._absorb(state, src, True, now)
+                self._exchange.absorb(state, src, True, now)
                 self._takeovers.answered(src, now)
+                self._fulfilment.retry(now)
             case weave.UnknownKind(kind):
-                label = self._directory.label(src)
-                self._journal.log(
-                    "debug", f"ignored a message about addresses of unknown kind {kind} from {label}"
-                )
+                sender = self._directory.label(src)
+                self._journal.log("debug", f"{sender} sent a message of unknown kind {kind}; ignored")
 
     # -- time and events
 
@@ -226,11 +229,11 @@ class Allocator:
         self._journal.retry()
         self._asking.start_over(now)
         self._report_free(now)
-        if self._election.wanted and not self._territory.divided:
-            self._step(self._election.want(now))
+        if self._election.wanted:
+            self._exchange.need_ring(now)
         if not self._left:
             self._reclaiming.pursue(now)
-        self._retry(now)
+        self._fulfilment.retry(now)
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do; infinite while everything is at rest."""
@@ -253,126 +256,25 @@ class Allocator:
         return self._journal.collect()
 
     def storage_failed(self, error: Exception) -> None:
-        """The records of the last ``collect`` could not be committed. Its answers and messages do not count."""
+        """The records of the last ``collect`` were not committed: its answers and messages do not count."""
         self._journal.storage_failed(str(error))
 
     def status(self) -> IpamStatus:
         """Everything a person may want to know."""
-        return StatusView(
-            self.config,
-            self._territory,
-            self._directory,
-            self._election,
-            self._fulfilment,
-            self._reclaiming,
-            self._asking,
-            self._journal,
-        ).compose()
+        return self._status.compose()
 
     # -- inside
 
-    def _begin(self, previous: Restored) -> None:
-        for problem in previous.problems:
-            self._journal.log("error", problem)
-        if previous.ring_unreadable:
-            self._journal.log(
-                "error",
-                "the stored division of the address range is unreadable: addresses are given out again once a peer"
-                " has told us; if this is the only host, 'tulle reset' it",
-            )
-        stored = previous.ring
-        if stored is not None and stored.range != self._territory.universe:
-            self._journal.log(
-                "warning",
-                f"the address range was {stored.range} before and is {self._territory.universe} now: the stored"
-                " division is dropped; addresses in use stay as they are",
-            )
-            self._journal.save(RING, RING_KEY, None)
-        elif stored is not None:
-            self._territory.adopt(stored, save=False)
-            if previous.peer != self.config.peer:
-                self._journal.log(
-                    "warning",
-                    f"this host was {self._directory.label(previous.peer or stored.seeds[0])} before; ranges of"
-                    " that name stay with it until 'tulle rmpeer' takes them over",
-                )
-        elif isinstance(self.config.bootstrap, Seed) and not previous.ring_unreadable:
-            self._territory.divide(self.config.bootstrap.peers)
-
-    def _begin_request(self, ticket: int, request: Allocate | Claim | Prime, now: Instant) -> None:
+    def _begin_request(self, ticket: int, request: Request, now: Instant) -> None:
         self._journal.retry()
         self._fulfilment.add(ticket, request, now)
-        self._want_ring(now)
-
-    def _want_ring(self, now: Instant) -> None:
         if self._fulfilment.waiting and not self._territory.divided:
-            self._step(self._election.want(now))
-            self._retry(now)
+            self._exchange.need_ring(now)
+            self._fulfilment.retry(now)
 
-    def _retry(self, now: Instant) -> None:
+    def _ownership_changed(self, now: Instant) -> None:
+        self._journal.send(Broadcast(STATE))
         self._fulfilment.retry(now)
-
-    def _state(self) -> weave.State:
-        if self._territory.divided:
-            return weave.State(self._directory.nicknames, None, self._territory.ring)
-        return weave.State(self._directory.nicknames, self._election.claims, None)
-
-    def _absorb(self, state: weave.State, sender: PeerName, may_reply: bool, now: Instant) -> None:
-        self._directory.learn(state.nicknames)
-        if state.ring is not None:
-            self._merge_ring(state.ring, sender, now)
-        elif self._territory.divided:
-            if may_reply:
-                self._send_ring(sender, now)
-        elif state.claims is not None:
-            self._step(self._election.hear(state.claims))
-            self._retry(now)
-        elif may_reply and self._election.votes:
-            self._step(self._election.want(now))
-            self._retry(now)
-
-    def _merge_ring(self, theirs: Ring, sender: PeerName, now: Instant) -> None:
-        before = self._territory.ring
-        try:
-            lost, differs = self._territory.merge(theirs)
-        except RingMismatch as mismatch:
-            raise BadMessage(f"{self._directory.label(sender)}: {mismatch}") from None
-        if differs:
-            self._send_ring(sender, now)
-        if not before.entries and self._territory.divided:
-            self._journal.save(VOTE, VOTE_KEY, None)
-        for piece in lost:
-            self._reclaiming.lost(piece)
-        if self._territory.ring is not before:
-            self._retry(now)
-
-    def _step(self, step: Step) -> None:
-        """Do what the election asks for."""
-        if step.chosen is not None:
-            self._territory.divide(step.chosen)
-            self._journal.save(VOTE, VOTE_KEY, None)
-            self._journal.log(
-                "info", f"address range {self.config.universe} divided among {len(step.chosen)} peers"
-            )
-        elif step.tell and self._election.elector.own_claims is not None:
-            elector = self._election.elector
-            self._journal.save(VOTE, VOTE_KEY, vote_record(elector.me, self._election.elector.own_claims))
-        if step.ask:
-            self._journal.send(Broadcast(QUESTION))
-        elif step.tell or step.chosen is not None:
-            self._journal.send(Broadcast(STATE))
-
-    def _donate(self, wanted: Range, to: PeerName, now: Instant) -> None:
-        if not self._territory.divided or to == self.config.peer:
-            return
-        given = self._territory.donate(wanted, to)
-        if given is None:
-            self._territory.report_free()
-            self._direct(to, weave.SpaceDenied(wanted), now)
-        else:
-            self._journal.log("debug", f"gave {given} to {self._directory.label(to)}")
-            self._journal.send(Broadcast(STATE))
-        self._send_ring(to, now)
 
     def _report_free(self, now: Instant) -> None:
         urgent = self._territory.report_due() if self._asking.reachable else None
@@ -380,20 +282,3 @@ class Allocator:
             return
         self._next_report = now.mono + REPORT_INTERVAL
         self._territory.report_free()
-
-    def _ownership_changed(self, now: Instant) -> None:
-        self._journal.send(Broadcast(STATE))
-        self._retry(now)
-
-    def _send_ring(self, to: PeerName, now: Instant) -> None:
-        self._direct(to, weave.RingUpdate(self._state()), now)
-
-    def _ask_ring(self, peer: PeerName, now: Instant) -> None:
-        beyond = self._territory.universe.end
-        self._direct(peer, weave.SpaceRequest(Range(beyond, beyond + 1)), now)
-
-    def _request_space(self, peer: PeerName, wanted: Range, now: Instant) -> None:
-        self._direct(peer, weave.SpaceRequest(wanted), now)
-
-    def _direct(self, to: PeerName, message: weave.Direct, now: Instant) -> None:
-        self._journal.send(Unicast(to, weave.encode_direct(message, self.config.peer, now.wall)))

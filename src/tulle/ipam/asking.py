@@ -1,8 +1,8 @@
 """Asking other peers for address space: whom, when again, and when to give up.
 
-For each wanted range one peer is asked at a time, chosen at random among the reachable owners in it, weighted by
-how much they say is free. An answer without space leads to the next. When every owner has said no, the wish is
-hopeless; while one of them cannot be reached or has not answered, it may still come true.
+For each wanted range one peer is asked at a time, chosen at random among the reachable owners in it,
+weighted by how much they say is free. An answer without space leads to the next. When every owner has said
+no, the wish is hopeless; while one of them cannot be reached or has not answered, it may still come true.
 """
 
 from collections.abc import Callable
@@ -69,7 +69,7 @@ class Asking:
     def start_over(self, now: Instant) -> None:
         """Forget refusals of wishes that wait for somebody unreachable: those asked may have space by now."""
         for wanted, wish in list(self._wishes.items()):
-            if wish.asked is None:
+            if wish.asked is None and now.mono >= wish.asked_at + PATIENCE:
                 wish.refused.clear()
             if now.mono - wish.asked_at > _FORGET:
                 del self._wishes[wanted]

@@ -45,7 +45,7 @@ class IpamConfig:
     def __post_init__(self) -> None:
         if self.universe.prefixlen > _MAX_PREFIX:
             raise UserError(
-                f"address range {self.universe} is too small; it needs at least 4 addresses (a /{_MAX_PREFIX})"
+                f"address range {self.universe} is too small; it needs 4 addresses or more (a /{_MAX_PREFIX})"
             )
         if network_range(self.universe).end > 0xFFFF_FFFF:
             raise UserError(f"address range {self.universe} may not reach the end of all IPv4 addresses")

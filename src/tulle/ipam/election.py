@@ -1,12 +1,12 @@
 """How the first ring comes about: by agreement, from seeds, or from others.
 
-Nothing happens before somebody needs an address, so that peers started together have met by then. After that a
-proposal is repeated until there is a ring, because gossip may be lost and proposals may compete. Once a ring
-exists, the election is over for good.
+Nothing happens before somebody needs an address, so that peers started together have met by then. After
+that a proposal is repeated until there is a ring, because gossip may be lost and proposals may compete.
+Once a ring exists, the election is over for good.
 
-What our acceptor promised and accepted is on disk before anybody hears of it, under the number it took when it
-first took part, and a restarted process goes on as the same acceptor. So no vote is ever counted twice, and no
-promise forgotten, as long as the disk lives.
+What our acceptor promised and accepted is on disk before anybody hears of it, under the number it took when
+it first took part, and a restarted process goes on as the same acceptor. So no vote is ever counted twice,
+and no promise forgotten, as long as the disk lives.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,13 @@ REPEAT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What an event led to. ``tell``: our claims changed; ``ask``: ask for a ring; ``chosen``: the election is won."""
+    """What an event led to.
 
-    tell: bool = False
+    ``vote``: what our acceptor does changed, keep it and tell everybody. ``ask``: ask others for a ring.
+    ``chosen``: the election is over, and these peers divide the range.
+    """
+
+    vote: tuple[NodeId, Claims] | None = None
     ask: bool = False
     chosen: tuple[PeerName, ...] | None = None
 
@@ -72,11 +76,17 @@ class Election:
             return Step(ask=True)
         self.elector.propose()
         self.elector.think()
-        return Step(tell=True, chosen=self.elector.consensus())
+        return Step(vote=self._own_vote(), chosen=self.elector.consensus())
 
     def hear(self, claims: Mapping[NodeId, Claims]) -> Step:
         """Others told what they know."""
         if not self.elector.update(claims):
             return NOTHING
-        tell = self.elector.think() if self.votes else False
-        return Step(tell=tell, chosen=self.elector.consensus() if self.votes else None)
+        if not self.votes:
+            return NOTHING
+        vote = self._own_vote() if self.elector.think() else None
+        return Step(vote=vote, chosen=self.elector.consensus())
+
+    def _own_vote(self) -> tuple[NodeId, Claims] | None:
+        own = self.elector.own_claims
+        return None if own is None else (self.elector.me, own)

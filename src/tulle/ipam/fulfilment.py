@@ -105,8 +105,8 @@ class Fulfilment:
             return False
         owner = self._territory.owner(int(request.interface))
         label = self._directory.label(owner) if owner is not None else "nobody"
-        text = f"unable to claim {request.interface} for {request.ident}: it is in use and owned by other peer {label}"
-        self._journal.refuse(ticket, UserError(text, 409))
+        what = f"unable to claim {request.interface} for {request.ident}"
+        self._journal.refuse(ticket, UserError(f"{what}: it is in use, and owned by other peer {label}", 409))
         return True
 
     def _exhausted(self, request: Allocate) -> UserError:
@@ -116,8 +116,8 @@ class Fulfilment:
             for peer in sorted(ring.free_by_owner(network_range(request.subnet)))
         )
         return UserError(
-            f"no address is free in {request.subnet}: all {request.wanted.size} are in use on {owners}; remove"
-            " containers that are not needed, or use another subnet",
+            f"no address is free in {request.subnet}: all {request.wanted.size} are in use on {owners};"
+            " remove containers that are not needed, or use another subnet",
             409,
         )
 

@@ -1,8 +1,8 @@
 """What is to be written, answered and sent, in the order that keeps promises.
 
-The disk leads: nobody outside may learn of something that a crash could make undone. So everything said waits
-here until the node collects it together with the records it rests on. The node commits these before it looks at
-answers or messages, and says when it could not.
+The disk leads: nobody outside may learn of something that a crash could make undone. So everything said
+waits here until the node collects it together with the records it rests on. The node commits these before
+it looks at answers or messages, and says when it could not.
 """
 
 from tulle.errors import UserError
@@ -85,7 +85,7 @@ class Journal:
 
 def _not_written(reason: str) -> UserError:
     return UserError(
-        f"the address could not be written to disk ({reason}), so it is not handed out; make room or repair the"
-        " disk of the state directory, then try again",
+        f"the address could not be written to disk ({reason}), so it is not handed out; make room on the disk"
+        " of the state directory or repair it, then try again",
         507,
     )

@@ -6,10 +6,10 @@
 2. at equal versions the lower peer name,
 3. between copies of one peer's entry the lower free count.
 
-Free counts are then lowered to what their arcs hold, which decides nothing. Tokens are never removed. So the
-merge is a join: commutative, associative and idempotent, and peers that have heard the same agree, whatever
-happened before. The owner is told of versions it shared with somebody else (``contested``), so that it can raise
-its own and convince peers that break such ties differently.
+Free counts are then lowered to what their arcs hold, which decides nothing. Tokens are never removed. So
+the merge is a join: commutative, associative and idempotent, and peers that have heard the same agree,
+whatever happened before. The owner is told of versions it shared with somebody else (``contested``), so
+that it can raise its own and convince peers that break such ties differently.
 
 **Strict.** What Weave Net does: it refuses anything that contradicts what this peer owns. Kept so that the
 reference vectors pin down what those peers will accept from us.

@@ -1,12 +1,14 @@
 """Agreeing once, at the very start, on which peers divide the address range.
 
-Paxos over gossip: every node keeps, for every node it has heard of, the highest proposal that node promised to
-respect and the proposal it accepted last. These claims only grow, so they merge like other state. A proposal is
-chosen when enough nodes have accepted values with the same origin; the value is a list of peers.
+Paxos over gossip: every node keeps, for every node it has heard of, the highest proposal that node promised
+to respect and the proposal it accepted last. These claims only grow, so they merge like other state. A
+proposal is chosen when enough nodes have accepted values with the same origin; the value is a list of
+peers.
 
-An acceptor is a peer name with a number of its own, because a node that forgot its promises must not be taken for
-the one that made them. A node that kept them (see ``own_claims``) goes on under its old number. Quorums count
-peer names, so that an acceptor and its forgetful successor on the same host never make two votes.
+An acceptor is a peer name with a number of its own, because a node that forgot its promises must not be
+taken for the one that made them. A node that kept them (see ``own_claims``) goes on under its old number.
+Quorums count peer names, so that an acceptor and its forgetful successor on the same host never make two
+votes.
 """
 
 from collections.abc import Iterable, Mapping

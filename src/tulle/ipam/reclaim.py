@@ -24,14 +24,6 @@ class Reclaiming:
         self._journal, self._directory = journal, directory
         self._denied_until: dict[int, float] = {}
 
-    def lost(self, piece: Range) -> None:
-        """Tell people that a range went to others without us giving it away."""
-        owner = self._territory.owner(piece.start)
-        label = self._directory.label(owner) if owner is not None else "nobody"
-        strays = len(self._territory.space.used_in(piece))
-        rest = f"; {strays} addresses in use here are asked back" if strays else ""
-        self._journal.log("warning", f"the range {piece} belongs to {label} now and is given up here{rest}")
-
     def denied(self, address: int) -> bool:
         """Whether the owner said that it uses the address itself."""
         return address in self._denied_until
@@ -53,7 +45,16 @@ class Reclaiming:
             label = self._directory.label(owner) if owner is not None else "nobody"
             self._journal.log(
                 "error",
-                f"{IPv4Address(address)} is used twice: here by {holder}, and on {label}, which owns it now; give"
-                " one of the two another address",
+                f"{IPv4Address(address)} is used twice: here by {holder}, and on {label}, which owns it now;"
+                " give one of the two another address",
             )
         self._denied_until[address] = now.mono + RETRY_DENIED
+
+
+def lost_range(piece: Range, territory: Territory, directory: Directory) -> str:
+    """What to tell people of a range that went to others without being given away."""
+    owner = territory.owner(piece.start)
+    label = directory.label(owner) if owner is not None else "nobody"
+    strays = len(territory.space.used_in(piece))
+    rest = f"; {strays} addresses in use here are asked back" if strays else ""
+    return f"the range {piece} belongs to {label} now and is given up here{rest}"

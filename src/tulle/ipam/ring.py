@@ -46,7 +46,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One token. ``free`` is what the owner last said about unused addresses in the arc: a hint for askers."""
+    """One token. ``free`` is the owner's last word on unused addresses in the arc: a hint for askers."""
 
     token: int
     peer: PeerName
@@ -173,8 +173,8 @@ class Ring:
     def grant(self, given: Range, to: PeerName) -> "Ring":
         """Make ``to`` the owner of ``given``, which must lie inside arcs of one owner, the caller.
 
-        Existing entries that change are raised; new tokens start at version 0. The giver keeps what is left of
-        its arcs on both sides. Free counts are upper bounds that the owners correct later.
+        Existing entries that change are raised; new tokens start at version 0. The giver keeps what is left
+        of its arcs on both sides. Free counts are upper bounds that the owners correct later.
         """
         giver = self.entries[self.index_of(given.start)].peer
         entries = {entry.token: entry for entry in self.entries}
@@ -195,7 +195,7 @@ class Ring:
         return self.with_entries(sorted(entries.values(), key=_by_token)).clamped()
 
     def transfer(self, source: PeerName, to: PeerName) -> "Ring":
-        """Everything of ``source`` becomes ``to``'s, by force: versions leap ahead of what ``source`` may do."""
+        """Everything of ``source`` becomes ``to``'s, by force: ahead of whatever ``source`` may have done."""
         return self.with_entries(
             replace(entry, peer=to).raised(TAKEOVER_STEP) if entry.peer == source else entry
             for entry in self.entries

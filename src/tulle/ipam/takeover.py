@@ -1,18 +1,20 @@
 """Taking the ranges of a peer that is gone (rmpeer).
 
-A takeover by mistake makes two peers hand out the same addresses, and no protocol can undo that. So first we make
-as sure as the network allows:
+A takeover by mistake makes two peers hand out the same addresses, and no protocol can undo that. So first
+we make as sure as the network allows:
 
 * the peer must not be reachable now, over any number of hops;
-* every other owner of ranges is asked for its view of the ring, and must answer. Any of them may have got space
-  from the lost peer that we have not heard of yet. Owners that cannot be reached may be on the other side of a
-  partition together with the peer, alive and well: then the takeover is refused, and says who they are;
+* every other owner of ranges is asked for its view of the ring, and must answer. Any of them may have got
+  space from the lost peer that we have not heard of yet. Owners that cannot be reached may be on the other
+  side of a partition together with the peer, alive and well: then the takeover is refused, and says who
+  they are;
 * ``force`` means that a human knows better than both.
 
-The question is a request for space outside the whole range: nobody owns any there, so every peer, Weave Net's too,
-answers with a denial and its ring.
+The question is a request for space outside the whole range: nobody owns any there, so every peer, Weave
+Net's too, answers with a denial and its ring.
 
-Two peers may take over the same ranges at once; the order of the repairing merge then decides for one of them.
+Two peers may take over the same ranges at once; the order of the repairing merge then decides for one of
+them.
 """
 
 from collections.abc import Callable, Iterable
@@ -67,7 +69,7 @@ class Takeovers:
         took: Callable[[Instant], None],
         label: Callable[[PeerName], str],
     ) -> None:
-        """``ask`` requests a peer's ring, ``took`` is called after ranges changed hands, ``label`` names a peer."""
+        """``ask`` requests a peer's ring, ``took`` hears that ranges changed hands, ``label`` names peers."""
         self._territory, self._journal = territory, journal
         self._ask, self._took, self._label = ask, took, label
         self._reachable: frozenset[PeerName] = frozenset()
@@ -122,14 +124,14 @@ class Takeovers:
         who = self._label(inquiry.peer)
         if inquiry.peer in self._reachable:
             text = (
-                f"{who} is reachable now, so its addresses are in use: stop it there with 'tulle reset', or, if"
+                f"{who} is reachable now, so its addresses are in use: run 'tulle reset' there, or, if"
                 " another host pretends to be it, add --force"
             )
         elif names := ", ".join(map(self._label, unasked)):
             text = (
-                f"cannot ask {names} about the ranges of {who}: if these are only cut off from here, {who} may be"
-                " running among them, and taking its ranges would give addresses out twice. Bring them back, or,"
-                f" if you know that {who} is gone for good, repeat with --force"
+                f"cannot ask {names} about the ranges of {who}: if these are only cut off from here, {who}"
+                " may be running among them, and taking its ranges would give addresses out twice. Bring them"
+                f" back, or, if you know that {who} is gone for good, repeat with --force"
             )
         else:
             return False

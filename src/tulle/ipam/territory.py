@@ -1,8 +1,8 @@
 """What this peer owns and what is in use on it: ring, space and holdings kept in step, and on disk.
 
-Owning and using are separate. Addresses in use stay in use when their range is lost (a takeover while this peer
-was away, a repaired conflict): they become *strays*, which are never handed out twice here, are shown to people,
-and are asked back from the new owner.
+Owning and using are separate. Addresses in use stay in use when their range is lost (a takeover while this
+peer was away, a repaired conflict): they become *strays*, which are never handed out twice here, are shown
+to people, and are asked back from the new owner.
 """
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
@@ -72,7 +72,8 @@ class Territory:
     def merge(self, theirs: Ring) -> tuple[list[Range], bool]:
         """Take another peer's ring in. Raises RingMismatch.
 
-        Returns the ranges lost, and whether our view of who owns what differs from theirs in what they spoke of.
+        Returns the ranges lost, and whether our view of who owns what differs from theirs in what they
+        spoke of.
         """
         merged, contested = repairing_merge(self.ring, theirs)
         if contested:

@@ -1,7 +1,7 @@
 """The IPallocation channel in Weave Net's encoding.
 
-Gossip and broadcasts carry one State. Unicasts start with a byte that says what they are. Everything here that
-reads network bytes raises BadMessage and nothing else.
+Gossip and broadcasts carry one State. Unicasts start with a byte that says what they are. Everything here
+that reads network bytes raises BadMessage and nothing else.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -54,8 +54,8 @@ _RANGE = gob.Struct("Range", (("Start", gob.UINT), ("End", gob.UINT)))
 class State:
     """What a peer says of address management.
 
-    ``claims`` is None from a peer that takes no part in the election (an observer, or one that has a ring), and
-    an empty mapping from an elector that knows nothing yet. ``ring`` is None before there is one.
+    ``claims`` is None from a peer that takes no part in the election (an observer, or one that has a ring),
+    and an empty mapping from an elector that knows nothing yet. ``ring`` is None before there is one.
     """
 
     nicknames: Mapping[PeerName, str] = field(default_factory=dict)
