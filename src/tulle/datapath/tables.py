@@ -79,7 +79,7 @@ class Change:
 
 
 def diff(old: Tables, new: Tables) -> Change:
-    """The smallest change that makes ``old`` into ``new``. An unknown own id in ``new`` leaves the old one."""
+    """The smallest change that makes ``old`` into ``new``; no own id in ``new`` leaves the old one."""
     return Change(
         set_routes={key: hop for key, hop in new.routes.items() if old.routes.get(key) != hop},
         set_trees={key: tree for key, tree in new.trees.items() if old.trees.get(key) != tree},

@@ -18,6 +18,7 @@ from tulle.host.bpf.libbpf import BpfUnavailable, MapInfo, ProgramInfo, libbpf
 from tulle.host.bpf.map import K, Layout, Map, PerCpuMap, RawMap, V
 
 _MAX_MAPS = 32
+_LAST_LINES = 4
 _PER_CPU_TYPES = frozenset({5, 6, 10})
 
 
@@ -73,9 +74,9 @@ class BpfObject:
         try:
             self._lib.call("bpf_object__load", self._object)
         except OSError as error:
-            words = "; ".join(self._lib.complaints[-3:]) or str(error)
             raise BpfUnavailable(
-                f"the kernel ({os.uname().release}) does not take the data path's programs: {words}"
+                f"the kernel ({os.uname().release}) does not take the data path's programs: {error.strerror}:"
+                f" {_last_words(self._lib.complaints)}"
             ) from error
         for name in copied:
             _copy(found[name], self._lib.call("bpf_map__fd", self._map(name)), self._shape(self._map(name)))
@@ -102,6 +103,12 @@ class BpfObject:
     def _shape(self, pointer: int) -> MapShape:
         parts = ("type", "key_size", "value_size", "max_entries", "map_flags")
         return MapShape(*(self._lib.value(f"bpf_map__{part}", pointer) for part in parts))
+
+
+def _last_words(complaints: list[str]) -> str:
+    """The end of the verifier's log, where the reason is; all of it can be a hundred kilobytes."""
+    lines = [line for text in complaints for line in text.splitlines() if not line.startswith("libbpf:")]
+    return " / ".join(lines[-_LAST_LINES:])
 
 
 @contextlib.contextmanager

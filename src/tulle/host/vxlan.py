@@ -5,23 +5,24 @@ the device and the maps that are there, and puts its own programs in the place o
 losing a frame.
 """
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
-
-from pyroute2 import AsyncIPRoute, NetlinkError
 
 from tulle.datapath.tables import Change, Hop, ShortId, Tables, diff
 from tulle.errors import UserError
+from tulle.host import netlink, sysctl
 from tulle.host.bpf import layout
 from tulle.host.bpf.filters import Direction, attach, attached, ensure_hooks
 from tulle.host.bpf.layout import Config, Counter, Place, Traffic
 from tulle.host.bpf.map import Map, PerCpuMap
 from tulle.host.bpf_object import BpfObject, maps_of_programs
+from tulle.host.bridge import add_port
+from tulle.host.netlink import KernelRefused, Request, Rtnl
 from tulle.host.tap import Tap
 
 _NAME_LIMIT = 15
@@ -69,35 +70,43 @@ class _Maps:
 
 
 class KernelPath:
-    """An open data path. Made by ``ensure``; after that everything but ``remove`` is quick and synchronous."""
+    """An open data path. Made by ``ensure``; after that all but ``remove`` is quick and synchronous."""
 
-    def __init__(self, names: Names, tap: Tap, vxlan_index: int, adopted: Tables) -> None:
+    def __init__(self, names: Names, tap: Tap, vxlan_index: int) -> None:
         self.names = names
         self.tap = tap
-        self.tables = adopted
+        self.tables = Tables()
         """What the kernel carries frames by, as far as it came from here. At first: what was found."""
         self._vxlan_index = vxlan_index
         self._maps: _Maps
         self._config = Config()
 
     @classmethod
-    async def ensure(cls, ipr: AsyncIPRoute, bridge: str, port: int, mtu: int) -> "KernelPath":
+    async def ensure(cls, bridge: str, port: int, mtu: int) -> "KernelPath":
         """Make the data path of a bridge, or take over the one that is there.
 
         ``port`` is the UDP port of the tunnels, ``mtu`` the largest packet containers may send. The bridge
         must exist. Raises UserError, and BpfUnavailable if this kernel cannot do it.
         """
         names = Names.of(bridge)
-        await _ensure_device(ipr, names, port, mtu)
-        index = socket.if_nametoindex(names.vxlan)
+        path = await asyncio.to_thread(cls._ensure, names, port, mtu)
+        try:
+            await add_port(bridge, names.vxlan, carrier=True)
+        except BaseException:
+            path.close()
+            raise
+        return path
+
+    @classmethod
+    def _ensure(cls, names: Names, port: int, mtu: int) -> "KernelPath":
+        _ensure_device(names, port, mtu)
         tap = Tap(names.tap)
         try:
-            await ipr.link("set", index=tap.ifindex, mtu=_TAP_MTU)
-            _silence(names.tap)
-            path = cls(names, tap, index, Tables())
+            sysctl.write({f"ipv6/conf/{names.tap}/disable_ipv6": "1"})
+            path = cls(names, tap, socket.if_nametoindex(names.vxlan))
             path._load()
-            await ipr.link("set", index=tap.ifindex, state="up")
-            await ipr.link("set", index=index, mtu=mtu, master=socket.if_nametoindex(bridge), state="up")
+            with Rtnl() as rtnl:
+                rtnl.send([netlink.set_link(tap.ifindex, [("IFLA_MTU", _TAP_MTU)], up=True)])
         except BaseException:
             tap.close()
             raise
@@ -169,10 +178,10 @@ class KernelPath:
         self.tap.close()
         self._maps.close()
 
-    async def remove(self, ipr: AsyncIPRoute) -> None:
+    async def remove(self) -> None:
         """Take the data path down: the device, and with it programs and tables."""
         self.close()
-        await remove_device(ipr, self.names.bridge)
+        await remove_device(self.names.bridge)
 
     def _load(self) -> None:
         index = self._vxlan_index
@@ -215,57 +224,42 @@ class KernelPath:
         return sum(self._maps.macs.delete(mac) for mac in macs)
 
 
-async def remove_device(ipr: AsyncIPRoute, bridge: str) -> bool:
-    """Remove a bridge's VXLAN device, whoever made it; False if there is none."""
-    index = _index(Names.of(bridge).vxlan)
-    if index is None:
+async def remove_device(bridge: str) -> None:
+    """Remove a bridge's VXLAN device, whoever made it; nothing happens if there is none."""
+    await asyncio.to_thread(_remove_device, Names.of(bridge).vxlan)
+
+
+def _remove_device(name: str) -> None:
+    with Rtnl() as rtnl:
+        rtnl.send([netlink.delete_named_link(name)])
+
+
+def _ensure_device(names: Names, port: int, mtu: int) -> None:
+    with Rtnl() as rtnl:
+        try:
+            link = rtnl.get(netlink.get_link(names.vxlan))
+            if link is not None and not _is_ours(link, port):
+                rtnl.send([netlink.delete_link(link["index"])])
+                link = None
+            if link is None:
+                rtnl.send([_new_device(names.vxlan, port)])
+            rtnl.send([netlink.set_named_link(names.vxlan, [("IFLA_MTU", mtu)])])
+        except KernelRefused as error:
+            raise UserError(
+                f"the VXLAN device {names.vxlan} on UDP port {port} could not be made: {error.strerror}", 503
+            ) from error
+
+
+def _new_device(name: str, port: int) -> Request:
+    data = [("IFLA_VXLAN_COLLECT_METADATA", 1), ("IFLA_VXLAN_LEARNING", 0), ("IFLA_VXLAN_PORT", port)]
+    info = {"attrs": [("IFLA_INFO_KIND", "vxlan"), ("IFLA_INFO_DATA", {"attrs": data})]}
+    return netlink.new_link([("IFLA_IFNAME", name), ("IFLA_LINKINFO", info)])
+
+
+def _is_ours(link: Any, port: int) -> bool:
+    """Whether a link found under our name is the device that we would make."""
+    info = link.get_attr("IFLA_LINKINFO")
+    if info is None or info.get_attr("IFLA_INFO_KIND") != "vxlan":
         return False
-    await ipr.link("del", index=index)
-    return True
-
-
-async def _ensure_device(ipr: AsyncIPRoute, names: Names, port: int, mtu: int) -> None:
-    index = _index(names.vxlan)
-    if index is not None:
-        if await _is_ours(ipr, index, port):
-            return
-        await ipr.link("del", index=index)
-    try:
-        await ipr.link(
-            "add",
-            ifname=names.vxlan,
-            kind="vxlan",
-            vxlan_collect_metadata=True,
-            vxlan_learning=False,
-            vxlan_port=port,
-            mtu=mtu,
-        )
-    except NetlinkError as error:
-        raise UserError(f"cannot make the VXLAN device {names.vxlan}: {error}", 503) from error
-    _silence(names.vxlan)
-
-
-async def _is_ours(ipr: AsyncIPRoute, index: int, port: int) -> bool:
-    (link,) = await ipr.link("get", index=index)
-    info = link.get("linkinfo")
-    data = info.get("data") if info else None
-    return bool(
-        info
-        and info.get("kind") == "vxlan"
-        and data
-        and data.get("vxlan_collect_metadata")
-        and data.get("vxlan_port") == port
-    )
-
-
-def _index(name: str) -> int | None:
-    try:
-        return socket.if_nametoindex(name)
-    except OSError:
-        return None
-
-
-def _silence(name: str) -> None:
-    """Keep the kernel from speaking IPv6 of its own accord on this interface."""
-    with contextlib.suppress(FileNotFoundError):
-        Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
+    data = info.get_attr("IFLA_INFO_DATA")
+    return bool(data.get_attr("IFLA_VXLAN_COLLECT_METADATA")) and data.get_attr("IFLA_VXLAN_PORT") == port

@@ -24,7 +24,7 @@ _COUNTER = struct.Struct("=Q")
 
 
 class Counter(IntEnum):
-    """What the kernel counts, in the order of ``enum counter``; names that begin with DROP are frames lost."""
+    """What the kernel counts, in the order of ``enum counter``; names beginning with DROP are frames lost."""
 
     FLOODED = 0
     COPIES = 1

@@ -18,7 +18,7 @@ _PER_CPU_ALIGNMENT = 8
 _RETRIES = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout(Generic[K, V]):
     """How keys and values of the map ``name`` are written as bytes."""
 

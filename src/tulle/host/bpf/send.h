@@ -50,7 +50,6 @@ struct flood {
 	__u32 hops_left;
 	__u32 vx_if;
 	__u32 from;             /* never back to this address */
-	__u32 failed;
 };
 
 static long flood_one(__u32 index, struct flood *flood)
@@ -64,7 +63,7 @@ static long flood_one(__u32 index, struct flood *flood)
 		return 0;
 	if (aim(flood->skb, flood->src, child->peer, &child->hop, flood->hops_left) ||
 	    bpf_clone_redirect(flood->skb, flood->vx_if, 0)) {
-		flood->failed++;
+		count(DROP_SEND);
 		return 0;
 	}
 	count(COPIES);
@@ -86,8 +85,6 @@ static __always_inline void flood_tree(struct __sk_buff *skb, const struct confi
 	bpf_loop(tree->count, flood_one, &flood, 0);
 	skb->tc_index = 0;
 	count(FLOODED);
-	if (flood.failed)
-		count(DROP_SEND);
 }
 
 #endif
