@@ -3,7 +3,7 @@
 from lab.container import Container, PingStream, receive_all
 from lab.host import Host
 from lab.lab import Lab, Router
-from lab.namespace import CommandFailed, Namespace
+from lab.namespace import CommandFailed, Namespace, run
 from lab.switch import Switch
 from lab.wait import wait_until
 
@@ -17,5 +17,6 @@ __all__ = [
     "Router",
     "Switch",
     "receive_all",
+    "run",
     "wait_until",
 ]

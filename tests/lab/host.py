@@ -1,8 +1,12 @@
 """A host of the lab: a namespace with a cable to the switch, and a real daemon in it when it is launched."""
 
+import contextlib
+import http.client
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from ipaddress import IPv4Address, IPv4Interface
@@ -170,13 +174,25 @@ class Host(Namespace):
         assert found, f"{container.name} was told {address} but has {container.addresses()}"
         return found[0]
 
+    def http(self, method: str, path: str) -> tuple[int, str]:
+        """A request on the daemon's control socket: the status and the text of the answer."""
+        connection = http.client.HTTPConnection("localhost", timeout=60)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(60)
+        with contextlib.closing(connection):
+            connection.sock.connect(str(self.socket_path))
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def knows(self, name: str) -> set[IPv4Address]:
+        """``tulle dns-lookup``: the addresses of a name, none when this host does not know it (yet)."""
+        command = [*tulle_program(), "dns-lookup", name]
+        return set(map(IPv4Address, self.run(*command, env=self.environment(), check=False).stdout.split()))
+
     def json(self, *arguments: object) -> Any:
         """What a command prints with ``--json``."""
-        import json
-
         return json.loads(self.tulle(*arguments, "--json"))
 
     def report(self) -> Any:
-        import json
-
         return json.loads(self.tulle("report"))

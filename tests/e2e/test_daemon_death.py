@@ -1,0 +1,87 @@
+"""A daemon may end at any moment: containers keep talking, and the next daemon takes over what it finds."""
+
+from lab import Host, Lab, wait_until
+
+
+def attached(host: Host) -> set[str]:
+    return {line.strip() for line in host.tulle("ps").splitlines() if line.strip()}
+
+
+def test_traffic_goes_on_without_the_daemon(lab: Lab) -> None:
+    one, two = lab.network(2)
+    here, there = one.container("a"), two.container("b")
+    one.attach(here)
+    theirs = two.attach(there).ip
+    wait_until(lambda: here.pings(theirs), what="a ping across")
+    stream = here.ping_stream(theirs, lab.directory / "ping.log")
+    wait_until(lambda: stream.answers > 3)
+    one.kill()
+    before = stream.answers
+    wait_until(lambda: stream.answers > before + 60, what="answers with one daemon dead")
+    two.kill()
+    before = stream.answers
+    wait_until(lambda: stream.answers > before + 60, what="answers with both daemons dead")
+    one.relaunch()
+    two.relaunch()
+    lab.wait_connected([one, two])
+    before = stream.answers
+    wait_until(lambda: stream.answers > before + 40, what="answers with new daemons")
+    sent, answered = stream.stop()
+    assert answered >= sent - 2
+
+
+def test_kill_and_restart_keep_addresses_and_names(lab: Lab) -> None:
+    one, two = lab.network(2)
+    address = one.attach(one.container("kept"), "--hostname", "kept").ip
+    wait_until(lambda: two.knows("kept") == {address})
+    before = attached(one)
+    one.kill()
+    one.relaunch()
+    assert attached(one) == before
+    wait_until(lambda: one.knows("kept") == {address}, what="the name is back here")
+    wait_until(lambda: two.knows("kept") == {address}, what="the name is back there")
+    assert one.attach(one.container("new")).ip != address
+
+
+def test_stop_leaves_the_data_path_up(lab: Lab) -> None:
+    one, two = lab.network(2)
+    here, there = one.container("a"), two.container("b")
+    one.attach(here)
+    theirs = two.attach(there).ip
+    wait_until(lambda: here.pings(theirs))
+    one.stop()
+    assert here.pings(theirs)
+    assert not one.socket_path.exists() or one.refuses("status")
+
+
+def test_a_container_that_vanished_meanwhile_is_forgotten(lab: Lab) -> None:
+    (one,) = lab.network(1)
+    gone, kept = one.container("gone"), one.container("kept")
+    one.attach(gone)
+    one.attach(kept)
+    one.kill()
+    gone.delete()
+    one.relaunch()
+    wait_until(lambda: gone.name not in one.tulle("ps"), 90, "the address is free again")
+    assert kept.name in one.tulle("ps")
+    assert gone.name not in one.tulle("status", "dns")
+
+
+def test_a_frozen_daemon_does_not_stop_the_others(lab: Lab) -> None:
+    one, two, three = lab.network(3)
+    one.attach(one.container("first"))
+    three.freeze()
+    try:
+        here, there = one.container("a"), two.container("b")
+        one.attach(here)
+        theirs = two.attach(there).ip
+        wait_until(lambda: here.pings(theirs), what="the other two go on")
+    finally:
+        three.thaw()
+
+
+def test_resume_finds_the_peers_of_the_last_run(lab: Lab) -> None:
+    one, two = lab.network(2)
+    two.stop()
+    two.launch("--resume")
+    lab.wait_connected([one, two])
