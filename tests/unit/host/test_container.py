@@ -24,8 +24,10 @@ def test_references(text: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "web1", "netns:", "netns:..", "netns:.", "netns:a/b", "netns:a b", "netns:" + "x" * 256]
-    + ["pid:", "pid:0", "pid:-1", "pid:x", "pid:1 ", "pid:\u0661", "pid", "netns", "tcp:80"],
+    [
+        *("", "web1", "netns:", "netns:..", "netns:.", "netns:a/b", "netns:a b", "netns:" + "x" * 256),
+        *("pid:", "pid:0", "pid:-1", "pid:x", "pid:1 ", "pid:\u0661", "pid", "netns", "tcp:80"),
+    ],
 )
 def test_what_names_nothing_is_refused_with_the_forms_that_do(text: str) -> None:
     with pytest.raises(UserError, match=r"netns:NAME .* pid:NUMBER") as refused:

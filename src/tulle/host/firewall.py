@@ -1,0 +1,204 @@
+"""Keeping the host's nftables table as it should be, also when somebody else flushes it."""
+
+import asyncio
+import errno
+import logging
+import socket
+import struct
+from collections.abc import Collection, Sequence
+from ipaddress import ip_address
+
+from tulle.errors import UserError
+from tulle.host import nft, rules
+from tulle.host.nft import Command, NftRefused
+from tulle.host.rules import PEERS_4, PEERS_6, Exposed, FirewallConfig
+
+_log = logging.getLogger(__name__)
+
+_NETFILTER = 12
+_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_NFTABLES_GROUP = 7
+_HEADER = struct.Struct("=IHHII")
+_GENERIC = 4
+_INET = 1
+_REMOVALS = {10 << 8 | kind for kind in (2, 5, 8, 11, 14)}
+"""Table, chain, rule, set and element deleted."""
+_SETTLE = 0.1
+"""Seconds to wait after a change by somebody else, which seldom comes alone, before looking."""
+
+
+class Firewall:
+    """The table of one host. Changes are made one after the other, in the order of the calls."""
+
+    def __init__(self, config: FirewallConfig, interval: float = 10) -> None:
+        """Have the table looked at every ``interval`` seconds, besides when the kernel tells of a change."""
+        self.config = config
+        self.remade = 0
+        self._interval = interval
+        self._peers: frozenset[str] = frozenset()
+        self._exposed: tuple[Exposed, ...] = ()
+        self._turn = asyncio.Lock()
+        self._look = asyncio.Event()
+        self._socket: socket.socket | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def start(self, exposed: Sequence[Exposed] = ()) -> None:
+        """Load the table and begin to watch it. Peers that it lets in from earlier stay let in.
+
+        Raises UserError if there is no nft, or it refuses.
+        """
+        self._exposed = tuple(exposed)
+        async with self._turn:
+            self._peers = _listed_peers(await self._list())
+            await self._load()
+        self._subscribe()
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Stop watching; the table stays."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+            self._watcher = None
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    async def remove(self) -> None:
+        """Stop watching and remove the table."""
+        await self.stop()
+        table = {"family": "inet", "name": self.config.table}
+        async with self._turn:
+            await _applied([{"add": {"table": table}}, {"delete": {"table": table}}])
+
+    async def set_peers(self, addresses: Collection[str]) -> None:
+        """Let exactly these IPv4 and IPv6 addresses write to the tunnel port. ValueError if one is neither."""
+        wanted = frozenset(_plain(address) for address in addresses)
+        async with self._turn:
+            if wanted == self._peers:
+                return
+            changes = [
+                *self._changes("delete", self._peers - wanted),
+                *self._changes("add", wanted - self._peers),
+            ]
+            self._peers = wanted
+            try:
+                await nft.apply(changes)
+            except NftRefused:
+                await self._remake("it was changed by somebody else")
+
+    async def set_exposed(self, exposed: Sequence[Exposed]) -> None:
+        """Masquerade for exactly these."""
+        async with self._turn:
+            self._exposed = tuple(exposed)
+            await self._load()
+
+    async def check(self) -> bool:
+        """Make the table anew if it is not as it should be; True if it was."""
+        async with self._turn:
+            listed = await self._list()
+            if listed is not None and self._is_whole(listed):
+                return True
+            await self._remake("it is gone" if listed is None else "parts of it are gone")
+            return False
+
+    def _changes(self, verb: str, peers: Collection[str]) -> list[Command]:
+        sets = rules.split_peers(peers)
+        return [rules.change_peers(self.config, verb, name, members) for name, members in sets.items()]
+
+    async def _load(self) -> None:
+        await _applied(rules.whole_table(self.config, self._peers, self._exposed))
+
+    async def _remake(self, why: str) -> None:
+        await self._load()
+        self.remade += 1
+        _log.warning("made the nftables table inet %s anew: %s", self.config.table, why)
+
+    async def _list(self) -> list[Command] | None:
+        try:
+            return await nft.list_table("inet", self.config.table)
+        except NftRefused as error:
+            raise _refused(error) from error
+
+    def _is_whole(self, listed: list[Command]) -> bool:
+        there = [(rule["chain"], rule.get("comment")) for rule in _objects(listed, "rule")]
+        wanted = [(chain, comment) for chain, comment, _ in rules.all_rules(self.config, self._exposed)]
+        return sorted(there, key=str) == sorted(wanted, key=str) and _listed_peers(listed) == self._peers
+
+    def _subscribe(self) -> None:
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, _NETFILTER
+        )
+        self._socket.bind((0, 0))
+        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
+        asyncio.get_running_loop().add_reader(self._socket, self._read)
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(1 << 18)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            self._look.set()
+        else:
+            if removes_from(data, self.config.table):
+                self._look.set()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._interval):
+                    await self._look.wait()
+                await asyncio.sleep(_SETTLE)
+            except TimeoutError:
+                pass
+            self._look.clear()
+            try:
+                await self.check()
+            except UserError as error:
+                _log.error("the firewall could not be checked: %s", error)
+
+
+def removes_from(data: bytes, table: str) -> bool:
+    """Whether the messages in a netlink datagram tell of something deleted in our table, or of all of it."""
+    offset = 0
+    name = table.encode() + b"\0"
+    while offset + _HEADER.size + _GENERIC + 4 <= len(data):
+        length, kind, *_ = _HEADER.unpack_from(data, offset)
+        first = offset + _HEADER.size + _GENERIC
+        (size,) = struct.unpack_from("=H", data, first)
+        family = data[offset + _HEADER.size]
+        if kind in _REMOVALS and family == _INET and data[first + 4 : first + size] == name:
+            return True
+        offset += max((length + 3) & ~3, _HEADER.size)
+    return False
+
+
+def _plain(address: str) -> str:
+    """The address as nft writes it: without a zone, and IPv4 as such also where it came mapped into IPv6."""
+    parsed = ip_address(address.partition("%")[0])
+    return str((parsed.ipv4_mapped if parsed.version == 6 else None) or parsed)
+
+
+def _objects(listed: list[Command], kind: str) -> list[Command]:
+    return [entry[kind] for entry in listed if kind in entry]
+
+
+def _listed_peers(listed: list[Command] | None) -> frozenset[str]:
+    sets = [one for one in _objects(listed or [], "set") if one["name"] in (PEERS_4, PEERS_6)]
+    return frozenset(member for one in sets for member in one.get("elem", []))
+
+
+async def _applied(commands: Sequence[Command]) -> None:
+    try:
+        await nft.apply(commands)
+    except NftRefused as error:
+        raise _refused(error) from error
+
+
+def _refused(error: NftRefused) -> UserError:
+    return UserError(f"the firewall could not be set up: {error}; is nf_tables in this kernel?", 500)

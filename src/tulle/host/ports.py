@@ -1,0 +1,98 @@
+"""The containers on this host's bridge, over their life: joined, announced, watched, taken off."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Interface
+from typing import Any, TypeVar
+
+from tulle.host import veth
+from tulle.host.attachments import Attachment, list_attached
+from tulle.host.container import Container
+from tulle.host.monitor import Monitor, still_there
+from tulle.host.neighbours import Announcer
+from tulle.host.veth import Wiring
+
+Result = TypeVar("Result")
+
+
+class Ports:
+    """All attachments of one bridge. ``on_gone`` is called for each whose container went by itself."""
+
+    def __init__(self, wiring: Wiring, on_gone: Callable[[Attachment], None]) -> None:
+        self._wiring = wiring
+        self._monitor = Monitor(on_gone)
+        self._announcer: Announcer | None = None
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> list[Attachment]:
+        """Begin to watch, and answer what is attached already, from an earlier life of the daemon."""
+        self._announcer = Announcer(self._wiring.bridge)
+        self._monitor.start()
+        found = await list_attached(self._wiring.bridge)
+        for attachment in found:
+            self._monitor.watch(attachment)
+        return found
+
+    def stop(self) -> None:
+        """Stop watching. Containers stay attached and go on talking."""
+        self._monitor.stop()
+        if self._announcer is not None:
+            self._announcer.close()
+            self._announcer = None
+
+    async def attach(
+        self, container: Container, addresses: Sequence[IPv4Interface], *, multicast_route: bool | None = None
+    ) -> Attachment:
+        """As ``veth.attach``, then announced and watched. ``multicast_route`` None: as it is by default."""
+        wiring = self._wiring
+        if multicast_route is not None:
+            wiring = replace(wiring, multicast_route=multicast_route)
+        return await _to_its_end(self._attach(container, addresses, wiring))
+
+    async def detach(
+        self, container: Container, addresses: Sequence[IPv4Interface] | None
+    ) -> tuple[IPv4Interface, ...]:
+        """As ``veth.detach``; an attachment that ends so is not reported as gone."""
+        return await _to_its_end(self._detach(container, addresses))
+
+    def attached(self) -> list[Attachment]:
+        """What is attached, oldest first, without asking the kernel."""
+        return self._monitor.watched()
+
+    async def remove_all(self) -> None:
+        """Take every container off the bridge."""
+        for attachment in await list_attached(self._wiring.bridge):
+            await self.detach(attachment.container, None)
+
+    async def _attach(
+        self, container: Container, addresses: Sequence[IPv4Interface], wiring: Wiring
+    ) -> Attachment:
+        async with self._turn:
+            attachment = await veth.attach(container, addresses, wiring)
+            if self._announcer is not None:
+                self._announcer.announce([address.ip for address in addresses], attachment.mac)
+            self._monitor.watch(attachment)
+        return attachment
+
+    async def _detach(
+        self, container: Container, addresses: Sequence[IPv4Interface] | None
+    ) -> tuple[IPv4Interface, ...]:
+        async with self._turn:
+            ours = [one for one in self.attached() if one.container.namespace == container.namespace]
+            for attachment in ours:
+                self._monitor.forget(attachment.host_index)
+            removed = await veth.detach(container, addresses, self._wiring)
+            for attachment in ours:
+                if still_there(attachment):
+                    kept = tuple(one for one in attachment.addresses if one not in removed)
+                    self._monitor.watch(replace(attachment, addresses=kept))
+        return removed
+
+
+async def _to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Await ``work``, which goes on to its end even if the caller is cancelled.
+
+    What has begun in the kernel cannot be called back, and must end up among the watched.
+    """
+    return await asyncio.shield(asyncio.ensure_future(work))
