@@ -1,6 +1,7 @@
 """Host names as people write them, and the form in which DNS messages carry them."""
 
 import re
+from ipaddress import IPv4Address
 
 from tulle.errors import UserError
 
@@ -8,6 +9,7 @@ MAX_LENGTH = 253
 """Characters of a name without its final dot; what DNS can carry."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
+_REVERSE = b"\x07in-addr\x04arpa\0"
 
 
 def parse_domain(text: str) -> str:
@@ -60,6 +62,32 @@ def parents(wire: bytes, domain: bytes) -> list[bytes]:
         found.append(wire[at:])
         at += 1 + wire[at]
     return found
+
+
+def is_inside(name: bytes, domain: bytes) -> bool:
+    """Whether ``name`` is ``domain`` or below it; both in wire form and of well-formed labels."""
+    if not name.endswith(domain):
+        return False
+    start = len(name) - len(domain)
+    at = 0
+    while at < start:
+        at += 1 + name[at]
+    return at == start
+
+
+def reverse_address(name: bytes) -> IPv4Address | None:
+    """The address that a name like 4.3.2.1.in-addr.arpa asks for (in wire form and lower case)."""
+    if not name.endswith(_REVERSE):
+        return None
+    labels = []
+    at = 0
+    while at < len(name) - len(_REVERSE):
+        labels.append(name[at + 1 : at + 1 + name[at]])
+        at += 1 + name[at]
+    try:
+        return IPv4Address(b".".join(reversed(labels)).decode("ascii"))
+    except ValueError:
+        return None
 
 
 def _checked(text: str, what: str) -> str:

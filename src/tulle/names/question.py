@@ -1,0 +1,171 @@
+"""What a DNS query asks.
+
+Nearly every query has one shape: a plain header, one question, perhaps an EDNS record. ``read`` takes
+that shape apart by hand, because a parser for all of DNS costs ten times what everything else about an
+answer costs. Any other query goes through dnspython (``study``), which finds out whether it is odd or
+broken.
+"""
+
+import struct
+from typing import NamedTuple
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.rcode
+import dns.rdataclass
+
+A, SOA, PTR, AAAA, ANY = 1, 6, 12, 28, 255
+
+HEADER = 12
+PLAIN_UDP = 512
+"""Size of answer that every client takes."""
+
+LARGEST_UDP = 4096
+"""What we send at most, and say that we take, whatever a client offers."""
+
+_KEPT_FLAGS = int(dns.flags.RD | dns.flags.CD)
+_PLAIN_FLAGS = int(_KEPT_FLAGS | dns.flags.AD)
+_LONGEST_NAME = 255
+_LONGEST_LABEL = 63
+_EDNS_SIZE = 11
+_EDNS_START = b"\0\0\x29"
+_CLASS_IN = b"\0\x01"
+
+
+class Question(NamedTuple):
+    """One question of class IN.
+
+    ``name`` is in wire form and lower case, ``section`` the question as it was asked, ``flags`` those
+    that the answer repeats, ``size`` the bytes that the client takes over UDP, and ``edns`` the EDNS
+    record that the answer must have: empty if the query had none.
+    """
+
+    name: bytes
+    section: bytes
+    rtype: int
+    flags: int
+    size: int
+    edns: bytes
+
+
+class Refused(Exception):
+    """A query that gets no answer but ``reply``: an error, or silence where that is None."""
+
+    def __init__(self, reply: bytes | None) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+class _Header(NamedTuple):
+    flags: int
+    edns: bool
+
+
+def _plain_headers() -> dict[bytes, _Header]:
+    """The header after the id, for every combination of harmless flags, without and with EDNS."""
+    combinations = [flags for flags in range(1 << 16) if flags & ~_PLAIN_FLAGS == 0]
+    return {
+        struct.pack(">HHHHH", flags, 1, 0, 0, edns): _Header(flags & _KEPT_FLAGS, bool(edns))
+        for flags in combinations
+        for edns in (0, 1)
+    }
+
+
+_PLAIN_HEADERS = _plain_headers()
+
+
+def read(query: bytes) -> Question | None:
+    """The question of a query in the usual shape; None for any other."""
+    header = _PLAIN_HEADERS.get(query[2:HEADER])
+    if header is None:
+        return None
+    end = _name_end(query)
+    section = query[HEADER : end + 4]
+    if len(section) < 5 or len(section) != end + 4 - HEADER or section[-2:] != _CLASS_IN:
+        return None
+    size, edns = PLAIN_UDP, b""
+    if header.edns:
+        offer = _read_edns(query, end + 4)
+        if offer is None:
+            return None
+        size, edns = offer
+    elif len(query) != end + 4:
+        return None
+    return Question(section[:-4].lower(), section, section[-4] << 8 | section[-3], header.flags, size, edns)
+
+
+def _name_end(query: bytes) -> int:
+    """Where the name that begins after the header ends; 0 if it is not made of plain labels."""
+    at = HEADER
+    try:
+        while (length := query[at]) != 0:
+            if length > _LONGEST_LABEL:
+                return 0
+            at += length + 1
+    except IndexError:
+        return 0
+    return at + 1 if at - HEADER < _LONGEST_NAME else 0
+
+
+def _read_edns(query: bytes, at: int) -> tuple[int, bytes] | None:
+    """What the client takes, and our record in return; None if no lone EDNS record of version 0 is there.
+
+    Options are not looked into: none of them changes an answer of ours.
+    """
+    record = query[at : at + _EDNS_SIZE]
+    if len(record) != _EDNS_SIZE or not record.startswith(_EDNS_START) or record[5:7] != b"\0\0":
+        return None
+    if len(query) != at + _EDNS_SIZE + (record[9] << 8 | record[10]):
+        return None
+    return _udp_size(record[3] << 8 | record[4]), _edns_record(record[7] & 0x80)
+
+
+def _udp_size(offered: int) -> int:
+    return min(max(offered, PLAIN_UDP), LARGEST_UDP)
+
+
+def _edns_record(dnssec_ok: int) -> bytes:
+    """Our EDNS record. The one flag that there is has to be repeated."""
+    return b"%b%b\0\0%c\0\0\0" % (_EDNS_START, LARGEST_UDP.to_bytes(2, "big"), 0x80 if dnssec_ok else 0)
+
+
+def study(query: bytes) -> Question:
+    """The question of a query of any shape. Raises Refused."""
+    if len(query) < HEADER or query[2] & 0x80:
+        raise Refused(None)
+    if (query[2] >> 3) & 15 != dns.opcode.QUERY:
+        raise Refused(bare_error(query, dns.rcode.NOTIMP))
+    try:
+        message = dns.message.from_wire(query, keyring=False, ignore_trailing=True)
+    except dns.exception.DNSException as error:
+        raise Refused(bare_error(query, dns.rcode.FORMERR)) from error
+    if len(message.question) != 1:
+        raise Refused(bare_error(query, dns.rcode.FORMERR))
+    if message.edns > 0:
+        raise Refused(_error(message, dns.rcode.BADVERS))
+    asked = message.question[0]
+    name = asked.name.to_wire() or b"\0"
+    if asked.rdclass != dns.rdataclass.IN:
+        raise Refused(_error(message, dns.rcode.NOTIMP))
+    return Question(
+        name=name.lower(),
+        section=name + asked.rdtype.to_bytes(2, "big") + _CLASS_IN,
+        rtype=asked.rdtype,
+        flags=message.flags & _KEPT_FLAGS,
+        size=_udp_size(message.payload),
+        edns=_edns_record(message.ednsflags & 0x8000) if message.edns == 0 else b"",
+    )
+
+
+def bare_error(query: bytes, rcode: int) -> bytes:
+    """An answer that is only a header; ``query`` has at least that."""
+    flags = dns.flags.QR | (query[2] << 8 & (0x7800 | dns.flags.RD)) | dns.flags.RA | rcode
+    return query[:2] + flags.to_bytes(2, "big") + bytes(8)
+
+
+def _error(message: dns.message.Message, rcode: dns.rcode.Rcode) -> bytes:
+    response = dns.message.make_response(message, recursion_available=True, our_payload=LARGEST_UDP)
+    response.set_rcode(rcode)
+    return response.to_wire()

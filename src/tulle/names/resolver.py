@@ -1,0 +1,151 @@
+"""The answer to a DNS query, from the names that this peer knows.
+
+Names under the domain and single labels are answered here, and so are the addresses that have such a name.
+Everything else is somebody else's to answer and is forwarded.
+"""
+
+import enum
+from random import Random
+
+import dns.rcode
+
+from tulle.names.hostname import is_inside, reverse_address, wire_form
+from tulle.names.nameserver import Nameserver
+from tulle.names.question import (
+    AAAA,
+    ANY,
+    HEADER,
+    PTR,
+    SOA,
+    A,
+    Question,
+    Refused,
+    bare_error,
+    read,
+    study,
+)
+from tulle.names.reply import Addresses, Positive, Replies, is_no_name
+
+_LARGEST_TCP = 65535
+_READY = 1 << 15
+"""Queries whose answer is kept ready. When there are more, all are forgotten: redoing one is cheap."""
+
+_READY_MISSES = 1 << 12
+"""The same for names that do not exist: apart, for there is no end of them."""
+
+_HOST_TYPES = frozenset({A, AAAA, ANY})
+_NO_RECORDS = frozenset({41, *range(249, 255)})
+"""Types that stand for something else than records: EDNS, key exchange, zone transfers."""
+
+
+class Verdict(enum.Enum):
+    """What to do with a query that is not answered here."""
+
+    FORWARD = enum.auto()
+    DROP = enum.auto()
+
+
+class Resolver:
+    """Answers queries. ``ttl`` is in seconds; ``rng`` shuffles addresses."""
+
+    def __init__(self, nameserver: Nameserver, ttl: int, rng: Random) -> None:
+        self._directory = nameserver.directory
+        self._domain = wire_form(nameserver.domain)
+        self._replies = Replies(self._domain, ttl)
+        self._ttl = ttl
+        self._rng = rng
+        self._generation = self._directory.generation
+        self._addresses: dict[bytes, Addresses] = {}
+        self._ready: dict[bytes, bytes | Positive] = {}
+        self._misses: dict[bytes, bytes] = {}
+
+    def answer(self, query: bytes, tcp: bool) -> bytes | Verdict:
+        """The answer to ``query``, or what else to do with it. Any bytes may come; nothing is raised."""
+        if self._generation != self._directory.generation:
+            self._forget()
+        if not tcp:
+            rest = query[2:]
+            ready = self._ready.get(rest) or self._misses.get(rest)
+            if ready is not None:
+                return query[:2] + (ready if isinstance(ready, bytes) else ready.deal())
+        return self._work_out(query, tcp)
+
+    def _forget(self) -> None:
+        self._generation = self._directory.generation
+        self._addresses.clear()
+        self._ready.clear()
+        self._misses.clear()
+
+    def _work_out(self, query: bytes, tcp: bool) -> bytes | Verdict:
+        try:
+            question = read(query) or study(query)
+        except Refused as refused:
+            return Verdict.DROP if refused.reply is None else refused.reply
+        if question.rtype in _NO_RECORDS:
+            return bare_error(query, dns.rcode.NOTIMP)
+        found = self._find(question, _LARGEST_TCP if tcp else question.size)
+        if isinstance(found, Verdict):
+            return found
+        answer = found if isinstance(found, bytes) else found.deal()
+        if not tcp and question.rtype in (A, AAAA) and _comes_again(query, question):
+            self._keep_ready(query[2:], answer if isinstance(found, Positive) and found.fixed else found)
+        return query[:2] + answer
+
+    def _keep_ready(self, rest: bytes, found: bytes | Positive) -> None:
+        if isinstance(found, bytes) and is_no_name(found):
+            if len(self._misses) >= _READY_MISSES:
+                self._misses.clear()
+            self._misses[rest] = found
+        else:
+            if len(self._ready) >= _READY:
+                self._ready.clear()
+            self._ready[rest] = found
+
+    def _find(self, question: Question, limit: int) -> bytes | Positive | Verdict:
+        name = question.name
+        if is_inside(name, self._domain):
+            if len(name) == len(self._domain):
+                return self._find_domain(question)
+            return self._find_name(question, name, limit) or self._replies.no_name(question)
+        if len(name) == name[0] + 2:
+            found = self._find_name(question, name[:-1] + self._domain, limit)
+            return found or self._miss_label(question)
+        return self._find_address(question)
+
+    def _find_domain(self, question: Question) -> bytes:
+        if question.rtype in (SOA, ANY):
+            return self._replies.authority(question)
+        return self._replies.no_data(question)
+
+    def _find_name(self, question: Question, name: bytes, limit: int) -> bytes | Positive | None:
+        addresses = self._addresses_of(name)
+        if addresses is not None and question.rtype in (A, ANY):
+            return Positive(question, addresses, limit)
+        if addresses is not None or self._directory.is_parent(name):
+            return self._replies.no_data(question)
+        return None
+
+    def _miss_label(self, question: Question) -> bytes | Verdict:
+        """A single label is a host of ours and no concern of the world; types that hosts lack are."""
+        return self._replies.no_name(question) if question.rtype in _HOST_TYPES else Verdict.FORWARD
+
+    def _find_address(self, question: Question) -> bytes | Verdict:
+        address = reverse_address(question.name)
+        name = None if address is None else self._directory.reverse(address)
+        if name is None:
+            return Verdict.FORWARD
+        if question.rtype in (PTR, ANY):
+            return self._replies.pointer(question, name)
+        return self._replies.no_data(question)
+
+    def _addresses_of(self, name: bytes) -> Addresses | None:
+        known = self._addresses.get(name)
+        if known is None and (found := self._directory.addresses(name)):
+            known = self._addresses[name] = Addresses(found, self._ttl, self._rng)
+        return known
+
+
+def _comes_again(query: bytes, question: Question) -> bool:
+    """Whether the same bytes are likely to be asked again: no options (cookies), no random capitals."""
+    plain = HEADER + len(question.section) + len(question.edns)
+    return len(query) == plain and question.section.startswith(question.name)
