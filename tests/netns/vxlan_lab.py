@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lab import Container, Host, Lab
 from tulle.datapath.tables import Hop, ShortId, Tables, Tree
@@ -88,10 +88,8 @@ def connect(nodes: Sequence[Node], links: Links) -> None:
         neighbours[other].append(one)
     parents = {node.number: _parents(neighbours, node.number) for node in nodes}
     for node in nodes:
-        node.path.apply(_tables(node, by_number, parents))
-        for number in neighbours[node.number]:
-            other = by_number[number]
-            node.path.set_direct(other.id, node.hop_to(other))
+        direct = {by_number[one].id: node.hop_to(by_number[one]) for one in neighbours[node.number]}
+        node.path.apply(replace(_tables(node, by_number, parents), direct=direct))
 
 
 def _parents(neighbours: Mapping[int, Sequence[int]], source: int) -> dict[int, int]:
@@ -123,7 +121,7 @@ def _tables(node: Node, by_number: Mapping[int, Node], parents: Mapping[int, Map
                 None if number == me else by_number[tree[me]].ip,
                 tuple((ShortId(child), node.hop_to(by_number[child])) for child in sorted(children)),
             )
-    return Tables(node.id, routes, trees)
+    return Tables(node.id, routes=routes, trees=trees)
 
 
 def _first_step(parents: Mapping[int, int], me: int, target: int) -> int:

@@ -46,9 +46,13 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """A complete state of the data path: to each peer a hop, for each source a tree (our own included)."""
+    """A complete state of the data path: to each peer a hop, for each source a tree (our own included).
+
+    ``direct`` has the neighbours' own addresses, whatever the routes are: heartbeats and echoes go there.
+    """
 
     self_id: ShortId | None = None
+    direct: Mapping[ShortId, Hop] = field(default_factory=dict)
     routes: Mapping[ShortId, Hop] = field(default_factory=dict)
     trees: Mapping[ShortId, Tree] = field(default_factory=dict)
 
@@ -62,28 +66,29 @@ class Change:
     circle: broadcasts have one parent in each state, and relays count down.
     """
 
+    set_direct: Mapping[ShortId, Hop] = field(default_factory=dict)
     set_routes: Mapping[ShortId, Hop] = field(default_factory=dict)
     set_trees: Mapping[ShortId, Tree] = field(default_factory=dict)
     self_id: ShortId | None = None
     drop_trees: tuple[ShortId, ...] = ()
     drop_routes: tuple[ShortId, ...] = ()
+    drop_direct: tuple[ShortId, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(
-            self.set_routes
-            or self.set_trees
-            or self.self_id is not None
-            or self.drop_trees
-            or self.drop_routes
-        )
+        return self != NO_CHANGE
+
+
+NO_CHANGE = Change()
 
 
 def diff(old: Tables, new: Tables) -> Change:
     """The smallest change that makes ``old`` into ``new``; no own id in ``new`` leaves the old one."""
     return Change(
+        set_direct={key: hop for key, hop in new.direct.items() if old.direct.get(key) != hop},
         set_routes={key: hop for key, hop in new.routes.items() if old.routes.get(key) != hop},
         set_trees={key: tree for key, tree in new.trees.items() if old.trees.get(key) != tree},
         self_id=new.self_id if new.self_id != old.self_id else None,
         drop_trees=tuple(key for key in old.trees if key not in new.trees),
         drop_routes=tuple(key for key in old.routes if key not in new.routes),
+        drop_direct=tuple(key for key in old.direct if key not in new.direct),
     )

@@ -117,6 +117,8 @@ class KernelPath:
     def apply(self, tables: Tables) -> Change:
         """Make the kernel carry frames by these tables; answers what had to change."""
         change = diff(self.tables, tables)
+        for peer, hop in change.set_direct.items():
+            self._maps.direct.set(peer, hop)
         for peer, hop in change.set_routes.items():
             self._maps.routes.set(peer, hop)
         for source, tree in change.set_trees.items():
@@ -127,16 +129,10 @@ class KernelPath:
             self._maps.trees.delete(source)
         for peer in change.drop_routes:
             self._maps.routes.set(peer, None)
+        for peer in change.drop_direct:
+            self._maps.direct.set(peer, None)
         self.tables = tables
         return change
-
-    def set_direct(self, peer: ShortId, hop: Hop | None) -> None:
-        """Where a neighbour itself is, for heartbeats and probes; None: it is no neighbour any more."""
-        self._maps.direct.set(peer, hop)
-
-    def directs(self) -> dict[ShortId, Hop]:
-        """The neighbours as the kernel has them."""
-        return {peer: hop for peer, hop in self._maps.direct.items() if hop is not None}
 
     def set_resolver(self, address: IPv4Address | None) -> None:
         """The address that every host's bridge carries: ARP for it does not cross hosts."""
@@ -211,6 +207,7 @@ class KernelPath:
             return
         self.tables = Tables(
             ShortId(self._config.self_id),
+            {peer: hop for peer, hop in self._maps.direct.items() if hop is not None},
             {peer: hop for peer, hop in self._maps.routes.items() if hop is not None},
             dict(self._maps.trees.items()),
         )

@@ -1,0 +1,144 @@
+"""Asking a peer's kernel whether frames get through, and judging the answers.
+
+The other side's kernel turns an echo round without its daemon, so an answer proves the path, in both
+directions and for the size of the frame, and nothing else. Silence proves the path bad only if we were awake
+to hear an answer: a daemon that was stopped or starved finds its own deadlines passed, and must not blame
+the path for that.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from tulle.datapath.tapframe import ETHERNET_HEADER
+from tulle.errors import BadMessage
+
+INTERVAL = 0.5
+LOST_AFTER = 3
+"""Unanswered probes of full size, one after the other, that mean the path is lost."""
+BACK_AFTER = 2
+"""Answers, one after the other, that mean it works."""
+
+EARLY = 0.025
+"""A turn may come so much early, so that the turns of many paths can be taken together."""
+
+_LATE = 0.25
+_PATIENCE = 0.5
+_MAX_PATIENCE = 3.0
+_REMEMBERED = 64
+_SMOOTHING = 8
+_MAGIC = 0x74756C65
+_ASK, _ANSWER = 1, 2
+_ECHO = struct.Struct(">IBBHQQ")
+SMALL = ETHERNET_HEADER + _ECHO.size
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The payload of an echo frame. ``size`` is that of the whole frame, ``uid`` tells what it is for."""
+
+    uid: int
+    sequence: int
+    size: int
+
+    def encode(self) -> bytes:
+        """A question, filled up with zeros to its size."""
+        head = _ECHO.pack(_MAGIC, _ASK, 0, self.size, self.uid, self.sequence)
+        return head.ljust(self.size - ETHERNET_HEADER, b"\0")
+
+
+def decode_answer(payload: bytes) -> Echo:
+    """The answer to a question of ours. Raises BadMessage for anything else."""
+    if len(payload) < _ECHO.size:
+        raise BadMessage("an echo is too short")
+    magic, op, _, size, uid, sequence = _ECHO.unpack_from(payload)
+    if magic != _MAGIC or op != _ANSWER:
+        raise BadMessage("this is no answer to an echo")
+    if size != len(payload) + ETHERNET_HEADER:
+        raise BadMessage("an echo came back with another size")
+    return Echo(uid, sequence, size)
+
+
+@dataclass(slots=True)
+class _Question:
+    full: bool
+    sent: float
+    patience_ends: float
+
+
+class EchoJudge:
+    """Probes one path and judges it by the answers. Times are monotonic seconds.
+
+    While the path is not healthy it also asks with small frames, to be able to say what is wrong with it.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.healthy = False
+        self.rtt: float | None = None
+        self.small_passes = False
+        """While unhealthy: small frames are answered, so it is the size that does not pass."""
+        self.next_turn = now
+        self._sequence = 0
+        self._open: dict[int, _Question] = {}
+        self._late: dict[int, _Question] = {}
+        self._missed = 0
+        self._row = 0
+
+    def turn(self, now: float) -> list[tuple[int, bool]]:
+        """Called when ``next_turn`` has come: judge, and say what to send as (sequence, full size)."""
+        if now + EARLY < self.next_turn:
+            return []
+        if now - self.next_turn > _LATE:
+            self._forgive(now)
+        else:
+            self._judge(now)
+        self.next_turn = now + INTERVAL
+        return [self._ask(True, now)] if self.healthy else [self._ask(True, now), self._ask(False, now)]
+
+    def answered(self, sequence: int, now: float) -> None:
+        """An answer to one of our questions has come, in time or late."""
+        question = self._open.pop(sequence, None) or self._late.pop(sequence, None)
+        if question is None:
+            return
+        if not question.full:
+            self.small_passes = True
+            return
+        if now <= self.next_turn + _LATE:
+            self._sample(now - question.sent)
+        self._missed = 0
+        self._row += 1
+        if self._row >= BACK_AFTER:
+            self.healthy = True
+        elif not self.healthy:
+            self.next_turn = now
+
+    def _ask(self, full: bool, now: float) -> tuple[int, bool]:
+        self._sequence += 1
+        self._open[self._sequence] = _Question(full, now, now + self._patience())
+        return self._sequence, full
+
+    def _judge(self, now: float) -> None:
+        expired = [number for number, question in self._open.items() if question.patience_ends <= now]
+        for number in expired:
+            question = self._late[number] = self._open.pop(number)
+            if question.full:
+                self._missed += 1
+                self._row = 0
+            else:
+                self.small_passes = False
+        for number in list(self._late)[:-_REMEMBERED]:
+            del self._late[number]
+        if self.healthy and self._missed >= LOST_AFTER:
+            self.healthy = self.small_passes = False
+
+    def _forgive(self, now: float) -> None:
+        """We come late: answers may have been lost for our own sake, so the open questions get more time."""
+        for question in self._open.values():
+            question.patience_ends = max(question.patience_ends, now + self._patience())
+
+    def _patience(self) -> float:
+        if self.rtt is None:
+            return _PATIENCE
+        return min(max(_PATIENCE, 3 * self.rtt), _MAX_PATIENCE)
+
+    def _sample(self, rtt: float) -> None:
+        self.rtt = rtt if self.rtt is None else self.rtt + (rtt - self.rtt) / _SMOOTHING
