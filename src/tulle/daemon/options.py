@@ -67,6 +67,11 @@ class LaunchOptions:
         """Where addresses come from when no subnet is named; None with allocation off."""
         return self.ipalloc_default_subnet or self.ipalloc_range
 
+    @property
+    def log_path(self) -> str:
+        """The log of a daemon in the background; in the foreground it goes to stderr alone."""
+        return os.path.join(self.state_dir, "tulle.log")
+
 
 class FlagError(UserError):
     """A flag whose value cannot be used; ``flag`` is its field name, ``text`` the rest of the line."""

@@ -1,0 +1,25 @@
+"""The two names the command answers to, and what differs between them."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Personality:
+    """Defaults that depend on the name the command was started under."""
+
+    command: str
+    environment: str
+    """Prefix of the environment variables."""
+    bridge: str
+    interface: str
+    domain: str
+
+
+TULLE = Personality("tulle", "TULLE", "tulle", "tulle0", "tulle.internal")
+WEAVE = Personality("weave", "WEAVE", "weave", "ethwe", "weave.local")
+
+
+def personality_of(program: str) -> Personality:
+    """The personality for a program path: ``weave`` has its own, every other name is ours."""
+    return WEAVE if os.path.basename(program) == "weave" else TULLE
