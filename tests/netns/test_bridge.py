@@ -1,11 +1,17 @@
-from ipaddress import IPv4Address
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
+from lab import wait_until
+from lab.container import Container
 from lab.namespace import Namespace
 from netns.support import MAC, Run, link, setting, shown
 from tulle.errors import UserError
 from tulle.host.bridge import BridgeConfig, add_port, ensure_bridge, remove_bridge
+from tulle.host.container import find_container
+from tulle.host.veth import Wiring, attach
 
 CONFIG = BridgeConfig("tulle", MAC)
 
@@ -101,3 +107,31 @@ def test_a_missing_port_or_bridge_is_said(host: Namespace, run: Run) -> None:
     run(ensure_bridge(CONFIG))
     with pytest.raises(UserError, match="there is no interface p1"):
         run(add_port("tulle", "p1"))
+
+
+def test_multicast_goes_to_members_only(
+    run: Run, wiring: Wiring, make_container: Callable[[], Container]
+) -> None:
+    """As soon as the bridge counts itself as a querier, about a second after it was made."""
+    sender, member, other = (make_container() for _ in range(3))
+    for number, space in enumerate((sender, member, other), 1):
+        target = run(find_container(space.reference))
+        run(attach(target, [IPv4Interface(f"10.32.0.{number}/12")], wiring))
+    with (
+        member.join("239.1.2.3", 5000) as hears,
+        other.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0x0008) as overhears,
+        sender.socket() as sending,
+    ):
+
+        def reaches_members_only() -> bool:
+            sending.sendto(b"hello", ("239.1.2.3", 5000))
+            assert hears.recv(100) == b"hello"
+            overhears.settimeout(0.1)
+            try:
+                while b"hello" not in overhears.recv(2000):
+                    pass
+            except TimeoutError:
+                return True
+            return False
+
+        wait_until(reaches_members_only)

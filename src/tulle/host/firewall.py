@@ -73,7 +73,7 @@ class Firewall:
             await _applied([{"add": {"table": table}}, {"delete": {"table": table}}])
 
     async def set_peers(self, addresses: Collection[str]) -> None:
-        """Let exactly these IPv4 and IPv6 addresses write to the tunnel port. ValueError if one is neither."""
+        """Let exactly these IP addresses write to the tunnel port. ValueError if one is none."""
         wanted = frozenset(_plain(address) for address in addresses)
         async with self._turn:
             if wanted == self._peers:

@@ -1,0 +1,54 @@
+import struct
+
+import pytest
+
+from tulle.host.firewall import _plain, removes_from
+
+DELTABLE, DELRULE, NEWRULE = 0x0A02, 0x0A08, 0x0A06
+
+
+def message(kind: int, table: str, family: int = 1) -> bytes:
+    name = table.encode() + b"\0"
+    attribute = struct.pack("=HH", 4 + len(name), 1) + name + bytes(-len(name) % 4)
+    body = bytes([family, 0, 0, 1]) + attribute
+    return struct.pack("=IHHII", 16 + len(body), kind, 0, 0, 0) + body
+
+
+@pytest.mark.parametrize("kind", [DELTABLE, DELRULE])
+def test_removals_in_our_table_are_seen(kind: int) -> None:
+    assert removes_from(message(kind, "tulle"), "tulle")
+    assert removes_from(message(NEWRULE, "x") + message(kind, "other") + message(kind, "tulle"), "tulle")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        message(NEWRULE, "tulle"),
+        message(DELRULE, "tulle2"),
+        message(DELRULE, "tull"),
+        message(DELRULE, "tulle", family=2),
+        b"",
+        bytes(100),
+        message(DELRULE, "tulle")[:20],
+    ],
+)
+def test_everything_else_is_not_ours(data: bytes) -> None:
+    assert not removes_from(data, "tulle")
+
+
+@pytest.mark.parametrize(
+    ("address", "plain"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("FD00:0::1", "fd00::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+    ],
+)
+def test_addresses_are_written_as_nft_writes_them(address: str, plain: str) -> None:
+    assert _plain(address) == plain
+
+
+def test_what_is_no_address_is_refused() -> None:
+    with pytest.raises(ValueError):
+        _plain("peer.example")
