@@ -1,11 +1,14 @@
 """Completion in shells: the set-up to evaluate, and what container names are completed with."""
 
 import os
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
 
 from tulle.cli.session import say
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 NAMESPACES = "/run/netns"
 
@@ -18,6 +21,8 @@ def completion(ctx: click.Context, shell: str) -> None:
 
     For bash, put this into ~/.bashrc: eval "$(tulle completion bash)"
     """
+    from click.shell_completion import get_completion_class
+
     root = ctx.find_root()
     program = root.info_name or root.command.name or ""
     maker = get_completion_class(shell)
@@ -26,8 +31,12 @@ def completion(ctx: click.Context, shell: str) -> None:
     say(maker(root.command, {}, program, variable).source())
 
 
-def complete_containers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_containers(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> "list[CompletionItem]":
     """The named network namespaces of this machine."""
+    from click.shell_completion import CompletionItem
+
     try:
         names = sorted(os.listdir(NAMESPACES))
     except OSError:

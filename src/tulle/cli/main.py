@@ -5,7 +5,6 @@ Status 0: done. 1: it could not be done. 2: the command was given wrongly. 130: 
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -55,6 +54,8 @@ def run(personality: Personality, arguments: Sequence[str]) -> int:
         return _fail(name, _one_line(str(error)), CANNOT)
     except Exception as error:
         if os.environ.get(f"{personality.environment}_DEBUG"):
+            import traceback
+
             traceback.print_exc()
         hint = f"set {personality.environment}_DEBUG=1 to see where"
         return _fail(name, f"internal error, {type(error).__name__}: {_one_line(str(error))}; {hint}", CANNOT)

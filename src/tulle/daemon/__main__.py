@@ -1,4 +1,4 @@
-"""``python -m tulle.daemon``: a daemon process, told what to do on standard input. See tulle.cli.background."""
+"""``python -m tulle.daemon``: a daemon process, told what to do on standard input (cli.background)."""
 
 import json
 import os
