@@ -44,8 +44,7 @@ def test_real_payloads_of_every_kind(name: str) -> None:
         TARGETS[name](seed)
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [(name, text) for name, found in FINDINGS.items() for text in found]
-)
-def test_what_was_found_stays_mended(name: str, text: str) -> None:
-    TARGETS[name](bytes.fromhex(text))
+def test_what_was_found_stays_mended() -> None:
+    for name, found in FINDINGS.items():
+        for text in found:
+            TARGETS[name](bytes.fromhex(text))
