@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import socket
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv4Interface
 
@@ -102,20 +103,20 @@ def test_nothing_is_missed_when_the_kernels_queue_overflows(
         """A socket that lost the news, and says so once."""
 
         def recv(self, _size: int) -> bytes:
-            real.recv(1 << 16)
+            real[0].recv(1 << 16)
             monkeypatch.undo()
             raise OSError(errno.ENOBUFS, "overrun")
 
     async def work(ports: Ports) -> None:
-        nonlocal real
         await ports.attach(await find_container(container.reference), [ONE])
         await asyncio.sleep(0.05)
-        real = ports._monitor._socket
+        assert ports._monitor._socket
+        real.append(ports._monitor._socket)
         monkeypatch.setattr(ports._monitor, "_socket", Overflown())
         await asyncio.to_thread(container.delete)
         await until(lambda: not ports.attached())
 
-    real = None
+    real: list[socket.socket] = []
     assert len(life(work)) == 1
 
 
@@ -182,7 +183,7 @@ def test_an_address_that_moves_is_reachable_at_once(life: Life, make_container: 
 
     def known(space: Space) -> str:
         (seen,) = (one for one in shown(space, "-4", "neigh") if one["dst"] == str(TWO.ip))
-        return seen["lladdr"]
+        return str(seen["lladdr"])
 
     asks, old, new = (make_container() for _ in range(3))
     life(work)

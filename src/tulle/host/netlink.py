@@ -21,6 +21,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
+from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 Attributes = Sequence[tuple[str, Any]]
 
@@ -46,7 +47,7 @@ class AddressMessage(ifaddrmsg):  # type: ignore[misc]
     )
 
 
-_FAMILIES = {16: ifinfmsg, 20: AddressMessage, 24: rtmsg, 28: ndmsg, 32: fibmsg}
+_FAMILIES = {16: ifinfmsg, 20: AddressMessage, 24: rtmsg, 28: ndmsg, 32: fibmsg, 36: tcmsg}
 """The class of the messages NEW, DEL, GET and SET of a family of four types, by the first of them."""
 
 NEWLINK, DELLINK, GETLINK = 16, 17, 18
@@ -54,6 +55,7 @@ NEWADDR, DELADDR, GETADDR = 20, 21, 22
 NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 NEWNEIGH = 28
 NEWRULE, DELRULE, GETRULE = 32, 33, 34
+NEWQDISC = 36
 
 
 @dataclass(frozen=True, slots=True)

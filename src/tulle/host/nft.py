@@ -33,7 +33,12 @@ def find_nft() -> str:
 
 async def apply(commands: Sequence[Command]) -> None:
     """Have all commands done, or none. Raises NftRefused, or UserError if there is no nft."""
-    await asyncio.to_thread(_run, ["-f", "-"], json.dumps({"nftables": list(commands)}))
+    await asyncio.to_thread(apply_here, commands)
+
+
+def apply_here(commands: Sequence[Command]) -> None:
+    """As ``apply``, in the namespace of the calling thread, which waits for it."""
+    _run(["-f", "-"], json.dumps({"nftables": list(commands)}))
 
 
 async def list_table(family: str, name: str) -> list[Command] | None:
