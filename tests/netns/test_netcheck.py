@@ -44,7 +44,7 @@ def test_an_overlap_is_refused_with_the_route_and_what_to_do(
 
 
 def test_a_name_server_inside_is_refused(wired: Namespace, run: Run) -> None:
-    with pytest.raises(UserError, match="10.33.0.1, a name server"):
+    with pytest.raises(UserError, match=r"10\.33\.0\.1, a name server"):
         run(check_range(RANGE, "tulle", ["10.33.0.1"]))
 
 
