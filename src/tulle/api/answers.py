@@ -33,7 +33,12 @@ def as_json(value: Any) -> web.Response:
 
 def refusal(content: str, status: int) -> web.Response:
     """An error: always exactly one line."""
-    return text(" ".join(content.split()) + "\n", status)
+    return text(one_line(content) + "\n", status)
+
+
+def one_line(content: str) -> str:
+    """The text with line breaks and control characters turned into spaces."""
+    return " ".join("".join(char if char.isprintable() else " " for char in content).split())
 
 
 @web.middleware

@@ -219,7 +219,7 @@ class ContainerReport(_Shape, frozen=True, kw_only=True):
     """Ours: a container that is attached here. The host itself is the container ``weave:expose``."""
 
     container: str
-    mac: str = ""
+    mac: str = field(name="MAC", default="")
     interface: str = ""
     addresses: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)

@@ -15,10 +15,11 @@ from tulle.cli.waiting import explained
 ADDRESS = Word("address", parse_spec)
 NAME = Word("name", check_name)
 
-WORDS_HELP = """
-CONTAINER is netns:NAME, the path of a network namespace, or pid:N. An ADDRESS is [ip:]CIDR for that very
-address, net:CIDR for any free one of a subnet, or net:default; the last is also what no address means.
+ADDRESS_HELP = """
+An ADDRESS is [ip:]CIDR for that very address, net:CIDR for any free one of a subnet, or net:default; the last
+is also what no address means.
 """
+WORDS_HELP = "CONTAINER is netns:NAME, the path of a network namespace, or pid:N. " + ADDRESS_HELP.strip()
 
 
 @click.command(epilog=WORDS_HELP)
@@ -56,7 +57,7 @@ def detach(session: Session, words: tuple[str, ...], as_json: bool) -> None:
     say_addresses(_post(session.client, "detach", _addressed(words)), as_json)
 
 
-@click.command(epilog=WORDS_HELP)
+@click.command(epilog=ADDRESS_HELP)
 @click.option("-h", "--hostname", metavar="NAME", type=NAME, help="The host's name in DNS.")
 @click.option(
     "--without-masquerade", is_flag=True, help="Leave the senders of forwarded packets as they are."
@@ -78,7 +79,7 @@ def expose(
     say_addresses(_post(session.client, "expose", body), as_json)
 
 
-@click.command(epilog=WORDS_HELP)
+@click.command(epilog=ADDRESS_HELP)
 @click.argument("addresses", nargs=-1, type=ADDRESS, metavar="[ADDRESS...]")
 @json_option()
 @pass_session

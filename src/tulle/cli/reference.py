@@ -19,17 +19,17 @@ _INTRODUCTION = f"""\
 <!-- Made by `python -m tulle.cli.reference`; changes belong into the commands. -->
 
 Every command talks to the daemon of this machine over its control socket, and most print nothing when all
-is well. Errors are one line on standard error that says what is wrong and what to do. The exit status is {CANNOT}
-when the thing could not be done, {MISUSED} when the command was given wrongly, and {INTERRUPTED} when it was
-interrupted. With `--json`, commands that print state print JSON.
+is well. Errors are one line on standard error that says what is wrong and what to do. The exit status is
+{CANNOT} when the thing could not be done, {MISUSED} when the command was given wrongly, {INTERRUPTED} when
+interrupted. With `--json`, commands that print state print JSON. `--help` explains each command.
 
 Several daemons can run on one machine, one for each network namespace; these options tell them apart, and may
 stand before or behind the name of any command that has to do with a daemon:
 
 | option | meaning |
 |---|---|
-| `--socket PATH` | Control socket. [default: {DEFAULT_SOCKET}] [env var: {TULLE.environment}_SOCKET] |
-| `--state-dir PATH` | State and log. [default: {DEFAULT_STATE_DIR}] [env var: {TULLE.environment}_STATE_DIR] |
+| `--socket PATH` | Control socket, `{DEFAULT_SOCKET}`; also `{TULLE.environment}_SOCKET`. |
+| `--state-dir PATH` | State and log, `{DEFAULT_STATE_DIR}`; also `{TULLE.environment}_STATE_DIR`. |
 
 Started under the name `{WEAVE.command}` (a symbolic link does it) the program uses the names that Weave Net's
 script uses: bridge `{WEAVE.bridge}`, interface `{WEAVE.interface}`, domain `{WEAVE.domain}` and variables
@@ -68,7 +68,7 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
         record
         for param in command.get_params(context)
         if isinstance(param, click.Option)
-        and param.name not in ("help", "socket", "state_dir")
+        and not {"--help", "--socket", "--state-dir"} & set(param.opts)
         and (record := param.get_help_record(context)) is not None
     ]
     if not records:

@@ -23,7 +23,8 @@ SUBNET = IPv4Network("10.32.0.0/12")
 class FakeDaemon:
     """Implements DaemonApi. ``calls`` is what it was asked; ``error`` is raised by whatever is asked next.
 
-    With ``hold`` set, every request waits for it; ``cancelled`` counts those that were given up.
+    With ``hold`` set, every request waits for it. ``asked`` and ``cancelled`` tell that a request has come, and
+    that one was given up.
     """
 
     def __init__(self) -> None:
@@ -34,18 +35,20 @@ class FakeDaemon:
         self.calls: list[tuple[Any, ...]] = []
         self.error: BaseException | None = None
         self.hold: asyncio.Event | None = None
-        self.cancelled = 0
+        self.asked = asyncio.Event()
+        self.cancelled = asyncio.Event()
         self.addresses = [IPv4Interface("10.32.0.1/12")]
 
     async def _asked(self, *call: Any) -> None:
         self.calls.append(call)
+        self.asked.set()
         if self.error is not None:
             raise self.error
         if self.hold is not None:
             try:
                 await self.hold.wait()
             except asyncio.CancelledError:
-                self.cancelled += 1
+                self.cancelled.set()
                 raise
 
     async def report(self) -> Report:
