@@ -5,10 +5,18 @@ the bytes in; afterwards it must still be able to tick and to encode its state.
 """
 
 import re
+import sys
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from random import Random
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the recordings, when not run by pytest
+
+from on_ipam import fuzz_ipam, ipam_seeds
+from on_mesh import fuzz_mesh, mesh_seeds
+from on_names import fuzz_names, names_seeds
+from on_wire import fuzz_gob, fuzz_session, gob_seeds, session_seeds
 
 from tulle.datapath import echo, tapframe
 from tulle.errors import BadMessage
@@ -182,7 +190,21 @@ TARGETS: dict[str, Target] = {
     "names": parser(names_weave.decode),
     "tap-frame": parser(tapframe.decode),
     "echo": parser(echo.decode_answer),
+    "gob": fuzz_gob,
+    "session": fuzz_session,
+    "life-of-mesh": fuzz_mesh,
+    "life-of-ipam": fuzz_ipam,
+    "life-of-names": fuzz_names,
 }
+
+OWN_SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "gob": gob_seeds,
+    "session": session_seeds,
+    "life-of-mesh": mesh_seeds,
+    "life-of-ipam": ipam_seeds,
+    "life-of-names": names_seeds,
+}
+"""Further inputs to start from, for targets that take an input apart in a way of their own."""
 
 
 def seeds() -> list[bytes]:

@@ -1,13 +1,15 @@
 """A short look with random and mutated bytes; ``make fuzz`` looks longer, guided by coverage."""
 
+from pathlib import Path
+
 import pytest
-from fuzz_targets import TARGETS, seeds
+from fuzz_targets import OWN_SEEDS, TARGETS, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SEEDS = seeds()
-FINDINGS: dict[str, list[str]] = {}
-"""What ``make fuzz`` has found, in hexadecimal, by target; each was a bug once."""
+FINDINGS = Path(__file__).parents[1] / "data" / "fuzz"
+"""What ``make fuzz`` has found: a folder per target, a file per input; each was a bug once."""
 
 
 @st.composite
@@ -44,7 +46,12 @@ def test_real_payloads_of_every_kind(name: str) -> None:
         TARGETS[name](seed)
 
 
+@pytest.mark.parametrize("name", OWN_SEEDS)
+def test_its_own_seeds(name: str) -> None:
+    for seed in OWN_SEEDS[name]():
+        TARGETS[name](seed)
+
+
 def test_what_was_found_stays_mended() -> None:
-    for name, found in FINDINGS.items():
-        for text in found:
-            TARGETS[name](bytes.fromhex(text))
+    for path in sorted(FINDINGS.glob("*/*")):
+        TARGETS[path.parent.name](path.read_bytes())
