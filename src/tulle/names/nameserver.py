@@ -9,7 +9,7 @@ connection when clocks differ by more than 15 minutes, so that much is said in t
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from ipaddress import IPv4Address
 
 from tulle.instant import Instant
@@ -45,7 +45,7 @@ class Nameserver:
         self._entries: dict[Key, Entry] = {}
         self._of_origin: defaultdict[PeerName, dict[Key, None]] = defaultdict(dict)
         self._of_container: defaultdict[str, dict[Key, None]] = defaultdict(dict)
-        self._known: frozenset[PeerName] = frozenset()
+        self._known: Container[PeerName] = frozenset()
         self._tombstones = Tombstones()
         self._skewed: set[PeerName] = set()
         self._strays: list[Key] = []
@@ -142,8 +142,8 @@ class Nameserver:
 
     # -- what happens around ---------------------------------------------------------------------------------
 
-    def known_peers(self, names: frozenset[PeerName]) -> None:
-        """The peers of the topology: only their entries are accepted."""
+    def known_peers(self, names: Container[PeerName]) -> None:
+        """The peers of the topology, as a view that stays current: only their entries are accepted."""
         self._known = names
 
     def peers_gone(self, names: Iterable[PeerName]) -> None:

@@ -1,0 +1,33 @@
+"""Removing what a daemon left on this machine, when no daemon runs that could do it."""
+
+import socket
+from pathlib import Path
+
+from tulle.daemon.life import STATE_FILE, remove_state
+from tulle.daemon.options import LaunchOptions
+from tulle.host.bridge import remove_bridge
+from tulle.host.firewall import Firewall
+from tulle.host.ports import Ports
+from tulle.host.rules import FirewallConfig
+from tulle.host.store import Store
+from tulle.host.veth import Wiring
+from tulle.host.vxlan import remove_device
+
+
+async def remove_everything(options: LaunchOptions) -> None:
+    """Interfaces, firewall table and saved state. Raises UserError if a daemon uses the state after all."""
+    store = Store(Path(options.state_dir) / STATE_FILE)
+    try:
+        ports = Ports(Wiring(options.bridge, options.interface), lambda _gone: None)
+        if _has_bridge(options.bridge):
+            await ports.remove_all()
+        await remove_device(options.bridge)
+        await remove_bridge(options.bridge)
+        await Firewall(FirewallConfig(options.bridge)).remove()
+    finally:
+        store.close()
+    remove_state(options)
+
+
+def _has_bridge(name: str) -> bool:
+    return any(name == existing for _, existing in socket.if_nameindex())

@@ -1,0 +1,145 @@
+"""Containers on this host: attaching, detaching, and noticing that one is gone.
+
+The kernel knows which containers are attached, the allocator which addresses they hold, the nameserver what
+they are called. There is no fourth list: ``reconcile`` makes the three agree, at start and now and then, and a
+container's death is noticed at once.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Interface
+
+from tulle.api.addresses import AutoAddress
+from tulle.api.daemon import AttachRequest, DetachRequest
+from tulle.daemon.addresses import Addresses
+from tulle.daemon.files import ContainerFiles
+from tulle.daemon.names import Names
+from tulle.host import container
+from tulle.host.attachments import Attachment
+from tulle.host.ports import Ports
+
+log = logging.getLogger(__name__)
+
+
+class Containers:
+    """Attach and detach, one at a time for each container."""
+
+    def __init__(self, addresses: Addresses, names: Names, files: ContainerFiles, ports: Ports) -> None:
+        self._addresses = addresses
+        self._names = names
+        self._files = files
+        self._ports = ports
+        self._busy: dict[str, asyncio.Lock] = {}
+        self._users: Counter[str] = Counter()
+
+    async def start(self) -> None:
+        """Adopt what an earlier life of the daemon attached, and forget what died meanwhile."""
+        await self._ports.start()
+        self.reconcile()
+
+    def attached(self) -> Sequence[Attachment]:
+        """What is attached, oldest first."""
+        return self._ports.attached()
+
+    async def attach(self, request: AttachRequest) -> list[IPv4Interface]:
+        """Interface, addresses and name for a container; undone if it cannot be completed."""
+        ident = request.container.ident
+        async with self._alone(ident):
+            target = await container.find_container(ident, ident)
+            before = set(self._held(ident))
+            try:
+                specs = request.addresses or (AutoAddress(),)
+                interfaces = [await self._addresses.obtain(ident, spec) for spec in specs]
+                await self._ports.attach(target, interfaces, multicast_route=not request.no_multicast_route)
+                self._register(request, interfaces)
+            except BaseException:
+                self._give_back(ident, [one for one in self._held(ident) if one not in before])
+                raise
+        return interfaces
+
+    async def detach(self, request: DetachRequest) -> list[IPv4Interface]:
+        """Take the addresses asked for; with the last one the interface and the names go."""
+        ident = request.container.ident
+        async with self._alone(ident):
+            attachment = self._find(ident)
+            there = list(attachment.addresses) if attachment is not None else self._held(ident)
+            leaving = [one for one in there if self._addresses.are_meant(one, request.addresses)]
+            if attachment is not None and leaving:
+                await self._ports.detach(attachment.container, leaving)
+            self._give_back(ident, leaving)
+            if set(leaving) >= set(there):
+                self._forget(ident)
+        return leaving
+
+    def gone(self, attachment: Attachment) -> None:
+        """A container ended by itself: what it had is free."""
+        ident = attachment.container.ident
+        if ident not in self._users and self._find(ident) is None:
+            self._bury(ident)
+
+    def reconcile(self) -> None:
+        """Hold the addresses of every container that is attached, and free those of the others."""
+        attached = {attachment.container.ident: attachment for attachment in self._ports.attached()}
+        for ident, attachment in attached.items():
+            if ident not in self._users:
+                self._adopt(ident, attachment.addresses)
+        for ident in self._known():
+            if ident not in attached and ident not in self._users:
+                self._bury(ident)
+
+    def _register(self, request: AttachRequest, interfaces: Sequence[IPv4Interface]) -> None:
+        self._files.write(request, interfaces)
+        if request.without_dns:
+            return
+        ident, addresses = request.container.ident, [interface.ip for interface in interfaces]
+        if request.hostname is not None:
+            self._names.add(ident, request.hostname, addresses)
+        elif request.container.hostname is not None:
+            self._names.add_derived(ident, request.container.hostname, addresses)
+
+    def _adopt(self, ident: str, addresses: Iterable[IPv4Interface]) -> None:
+        held = self._held(ident)
+        for interface in addresses:
+            if interface not in held:
+                log.info("%s has %s from before: claiming it", ident, interface)
+                self._addresses.claim_later(ident, interface)
+
+    def _bury(self, ident: str) -> None:
+        freed = self._addresses.release(ident, None)
+        log.info("%s is gone; free again: %s", ident, ", ".join(map(str, freed)) or "nothing")
+        self._forget(ident)
+
+    def _forget(self, ident: str) -> None:
+        self._names.container_gone(ident)
+        self._files.remove(ident)
+
+    def _give_back(self, ident: str, interfaces: Iterable[IPv4Interface]) -> None:
+        for interface in interfaces:
+            self._names.address_gone(ident, interface.ip)
+            self._addresses.release(ident, interface.ip)
+
+    def _find(self, ident: str) -> Attachment | None:
+        return next((one for one in self._ports.attached() if one.container.ident == ident), None)
+
+    def _held(self, ident: str) -> list[IPv4Interface]:
+        return list(self._addresses.held().get(ident, ()))
+
+    def _known(self) -> list[str]:
+        """Everything that holds an address or a name here and is a container that we attach."""
+        holders = {*self._addresses.held(), *self._names.holders()}
+        return sorted(ident for ident in holders if container.is_reference(ident))
+
+    @asynccontextmanager
+    async def _alone(self, ident: str) -> AsyncIterator[None]:
+        """Nobody else attaches, detaches or buries this container meanwhile."""
+        self._users[ident] += 1
+        try:
+            async with self._busy.setdefault(ident, asyncio.Lock()):
+                yield
+        finally:
+            self._users[ident] -= 1
+            if not self._users[ident]:
+                del self._users[ident], self._busy[ident]

@@ -1,0 +1,286 @@
+"""The daemon: one node, this machine, and those who ask it for something (``api.daemon.DaemonApi``)."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from tulle import __version__
+from tulle.api.addresses import AddressSpec
+from tulle.api.containers import EXPOSED_HOST, EXTERNAL
+from tulle.api.daemon import (
+    AttachRequest,
+    DetachRequest,
+    DnsService,
+    ExposeRequest,
+    NameRequest,
+    Takeover,
+)
+from tulle.api.report import ContainerReport, DnsReport, Report
+from tulle.daemon import report as reports
+from tulle.daemon.addresses import Addresses, while_alive
+from tulle.daemon.containers import Containers
+from tulle.daemon.engine import Engine, now
+from tulle.daemon.exposures import Exposures
+from tulle.daemon.kernel import Kernel
+from tulle.daemon.names import Names
+from tulle.daemon.options import LaunchOptions
+from tulle.daemon.targets import targets_record
+from tulle.errors import UserError
+from tulle.host.dns_server import DnsServer
+from tulle.host.store import Store
+from tulle.mesh.peername import format_name
+
+log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """What the API drives. Built and ended by ``daemon.life``."""
+
+    def __init__(
+        self,
+        options: LaunchOptions,
+        engine: Engine,
+        kernel: Kernel,
+        store: Store,
+        dns: DnsService | None,
+        server: DnsServer | None,
+        parts: "Services",
+    ) -> None:
+        self._options = options
+        self._engine = engine
+        self._kernel = kernel
+        self._store = store
+        self._dns = dns
+        self._server = server
+        self._addresses = parts.addresses
+        self._names = parts.names
+        self._containers = parts.containers
+        self._exposures = parts.exposures
+        self._started = time.time()
+        self.ending = asyncio.Event()
+        self.remove_everything = False
+        self.ready = False
+
+    @property
+    def default_subnet(self) -> IPv4Network | None:
+        """See DaemonApi."""
+        return self._addresses.default_subnet
+
+    @property
+    def dns(self) -> DnsService | None:
+        """See DaemonApi."""
+        return self._dns
+
+    # -- peers ---------------------------------------------------------------------------------------------
+
+    async def connect(self, peers: Sequence[str], replace: bool) -> None:
+        """See DaemonApi."""
+        self._engine.node.connect(peers, replace, now())
+        self._targets_changed()
+
+    async def forget(self, peers: Sequence[str]) -> None:
+        """See DaemonApi."""
+        self._engine.node.forget(peers, now())
+        self._targets_changed()
+
+    def _targets_changed(self) -> None:
+        self._engine.pump()
+        self._store.commit([targets_record(self._engine.node.mesh.targets())])
+
+    # -- addresses -----------------------------------------------------------------------------------------
+
+    async def allocate(self, ident: str, subnet: IPv4Network, check_alive: bool) -> IPv4Interface:
+        """See DaemonApi."""
+        work = self._addresses.allocate(ident, subnet)
+        return await (while_alive(ident, work) if check_alive else work)
+
+    async def lookup(self, ident: str, subnet: IPv4Network | None) -> list[IPv4Interface]:
+        """See DaemonApi."""
+        return self._addresses.lookup(ident, subnet)
+
+    async def claim(
+        self, ident: str, interface: IPv4Interface, check_alive: bool, no_error_on_unknown: bool
+    ) -> None:
+        """See DaemonApi."""
+        if no_error_on_unknown and not self._addresses.allocator.status().ready:
+            self._addresses.claim_later(ident, interface)
+            return
+        work = self._addresses.claim(ident, interface)
+        await (while_alive(ident, work) if check_alive else work)
+
+    async def release(self, ident: str, address: IPv4Address | None) -> list[IPv4Interface]:
+        """See DaemonApi."""
+        return self._addresses.release(ident, address)
+
+    async def held(self) -> Mapping[str, Sequence[IPv4Interface]]:
+        """See DaemonApi."""
+        return self._addresses.held()
+
+    async def prime(self) -> None:
+        """See DaemonApi."""
+        await self._addresses.prime()
+
+    async def takeover(self, peer: str, force: bool) -> Takeover:
+        """See DaemonApi."""
+        return await self._addresses.takeover(peer, force)
+
+    async def leave(self, force: bool) -> None:
+        """See DaemonApi."""
+        await self._addresses.leave(force)
+
+    # -- containers and the host ---------------------------------------------------------------------------
+
+    async def attach(self, request: AttachRequest) -> list[IPv4Interface]:
+        """See DaemonApi."""
+        return await self._containers.attach(request)
+
+    async def detach(self, request: DetachRequest) -> list[IPv4Interface]:
+        """See DaemonApi."""
+        return await self._containers.detach(request)
+
+    async def expose(self, request: ExposeRequest) -> list[IPv4Interface]:
+        """See DaemonApi."""
+        return await self._exposures.expose(request)
+
+    async def hide(self, addresses: tuple[AddressSpec, ...]) -> list[IPv4Interface]:
+        """See DaemonApi."""
+        return await self._exposures.hide(addresses)
+
+    # -- names ---------------------------------------------------------------------------------------------
+
+    async def dns_add(self, request: NameRequest) -> None:
+        """See DaemonApi."""
+        container = request.container or EXTERNAL
+        hostname = request.hostname or self._own_name(container)
+        addresses = request.addresses or self._own_addresses(container)
+        self._names.add(container, hostname, addresses)
+
+    async def dns_remove(self, request: NameRequest) -> int:
+        """See DaemonApi."""
+        return self._names.remove(request)
+
+    async def dns_lookup(self, name: str) -> list[IPv4Address]:
+        """See DaemonApi."""
+        return self._names.lookup(name)
+
+    def _own_name(self, container: str) -> str:
+        kind, _, name = container.partition(":")
+        if kind != "netns" or not name or "/" in name:
+            raise UserError(f"{container} has no name of its own; give one with -h")
+        return name
+
+    def _own_addresses(self, container: str) -> tuple[IPv4Address, ...]:
+        addresses = tuple(
+            address.ip
+            for attachment in self._containers.attached()
+            if attachment.container.ident == container
+            for address in attachment.addresses
+        )
+        if not addresses:
+            raise UserError(f"{container} is not attached here; attach it first, or name addresses", 404)
+        return addresses
+
+    # -- the daemon itself ---------------------------------------------------------------------------------
+
+    async def report(self) -> Report:
+        """See DaemonApi."""
+        node = self._engine.node
+        interface = f"{self._kernel.path.names.vxlan} (kernel VXLAN)"
+        return Report(
+            ready=self.ready,
+            version=__version__,
+            router=reports.router_report(node, self._kernel.path, interface, now().mono),
+            ipam=reports.ipam_report(node.ipam) if node.ipam is not None else None,
+            dns=self._dns_report(),
+            containers=await self._container_reports(),
+            pid=os.getpid(),
+            started=reports.timestamp(self._started),
+            warnings=self._warnings(),
+        )
+
+    def _dns_report(self) -> DnsReport | None:
+        names = self._engine.node.names
+        if names is None or self._dns is None or self._server is None:
+            return None
+        address = f"{self._dns.address}:{self._dns.port}"
+        return reports.dns_report(names, address, self._options.dns_ttl, self._server.upstream_servers())
+
+    async def _container_reports(self) -> list[ContainerReport]:
+        rows = [
+            ContainerReport(
+                container=one.container.ident,
+                mac=one.mac,
+                interface=one.interface,
+                addresses=[str(address) for address in one.addresses],
+                names=self._names.of(one.container.ident),
+            )
+            for one in self._containers.attached()
+        ]
+        exposed = [str(one.address) for one in await self._kernel.exposure.exposed()]
+        if exposed:
+            bridge = self._kernel.bridge
+            names = self._names.of(EXPOSED_HOST)
+            rows.insert(
+                0,
+                ContainerReport(
+                    container=EXPOSED_HOST,
+                    mac=bridge.mac,
+                    interface=bridge.name,
+                    addresses=exposed,
+                    names=names,
+                ),
+            )
+        return rows
+
+    def _warnings(self) -> list[str]:
+        warnings = list(self._store.notes)
+        node = self._engine.node
+        if node.storage_error is not None:
+            warnings.append(str(node.storage_error))
+        if node.ipam is not None:
+            status = node.ipam.status()
+            warnings += [
+                f"{stray.ident} uses {stray.address}, which now belongs to {stray.nickname or format_name(stray.owner)}"
+                f"{' and is in use there too' if stray.denied else ''}; detach it and attach it again"
+                for stray in status.strays
+            ]
+            if status.unsaved:
+                warnings.append(
+                    "the disk refused the last write of addresses: nothing new is handed out until it works"
+                )
+        return warnings
+
+    async def stop(self) -> None:
+        """See DaemonApi."""
+        self.ending.set()
+
+    async def reset(self, force: bool) -> None:
+        """See DaemonApi."""
+        if self._addresses.default_subnet is not None:
+            await self._addresses.leave(force)
+            await self._flush()
+        self.remove_everything = True
+        self.ending.set()
+
+    async def _flush(self) -> None:
+        """Give the last broadcast time to leave the sockets."""
+        self._engine.pump()
+        await self._engine.links.drained(1.0)
+
+
+class Services:
+    """The daemon's helpers around one engine."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        kernel: Kernel,
+        make_containers: Callable[[Addresses, Names], Containers],
+    ) -> None:
+        self.addresses = Addresses(engine)
+        self.names = Names(engine)
+        self.containers = make_containers(self.addresses, self.names)
+        self.exposures = Exposures(self.addresses, self.names, kernel.exposure)

@@ -1,0 +1,169 @@
+"""The pump: feeds the node with what happens, and does what it wants done.
+
+Everything runs in one event loop. Whoever calls into the node calls ``pump`` afterwards; ``pump`` carries out
+orders until the node is quiet, then sets the one timer to the node's next deadline.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from tulle.daemon.links import Links
+from tulle.daemon.requests import Tickets
+from tulle.datapath.tables import Tables
+from tulle.instant import Instant
+from tulle.ipam.events import Done, Failed
+from tulle.mesh.events import Address, CloseLink, Dial, LinkId, Resolve, Writable
+from tulle.node.events import Frame, Note, UseTables
+from tulle.node.node import Node
+
+log = logging.getLogger("tulle")
+LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
+
+
+class DataPath(Protocol):
+    """The kernel side, as far as the engine drives it."""
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send a frame of the daemon's own."""
+
+    def drain_frames(self, take: Callable[[bytes], None]) -> None:
+        """Hand over the frames for the daemon that wait."""
+
+    def use_tables(self, tables: Tables) -> None:
+        """Bring the kernel's tables up to date."""
+
+
+def now() -> Instant:
+    """Both clocks of this machine."""
+    return Instant(time.monotonic(), time.time())
+
+
+class Engine:
+    """One node, its sockets, its timer, and those who wait for answers."""
+
+    def __init__(self, node: Node, datapath: DataPath) -> None:
+        self.node = node
+        self.links = Links(self)
+        self.tickets = Tickets(self._withdraw)
+        self._datapath = datapath
+        self._timer: asyncio.TimerHandle | None = None
+        self._pumping = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._orders: dict[type, Callable[[Any], None]] = {
+            Dial: lambda order: self.links.dial(order.target),
+            CloseLink: lambda order: self.links.close_link(order.link),
+            Writable: lambda order: self.links.writable(order.link),
+            Resolve: lambda order: self.spawn(self._resolve(order.host)),
+            Frame: lambda order: datapath.send_frame(order.data),
+            UseTables: lambda order: datapath.use_tables(order.tables),
+            Done: lambda answer: self.tickets.done(answer.ticket, answer.result),
+            Failed: lambda answer: self.tickets.failed(answer.ticket, answer.error),
+            Note: lambda note: log.log(LEVELS[note.level], "%s", note.text),
+        }
+
+    def pump(self) -> None:
+        """Carry out what the node wants, until it wants nothing more."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while events := self.node.collect(now()):
+                for event in events:
+                    self._orders[type(event)](event)
+        finally:
+            self._pumping = False
+        self._set_timer()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in the background; what it raises goes to the log."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    async def close(self) -> None:
+        """Stop timer, background work and connections."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self.links.close()
+
+    def frame_received(self, frame: bytes) -> None:
+        """A frame for the daemon itself came out of the data path."""
+        self.node.frame(frame, now())
+        self.pump()
+
+    # LinkHandler
+
+    def link_accepted(self, link: LinkId, remote: Address, local: Address) -> bool:
+        """A peer connected."""
+        taken = self.node.mesh.accepted(link, remote, local, now())
+        self.pump()
+        return taken
+
+    def link_dialled(self, link: LinkId, target: Address, local: Address) -> None:
+        """Our dial went through."""
+        self.node.mesh.dialled(link, target, local, now())
+        self.pump()
+
+    def link_dial_failed(self, target: Address, reason: str) -> None:
+        """Our dial failed."""
+        self.node.mesh.dial_failed(target, reason, now())
+        self.pump()
+
+    def link_received(self, link: LinkId, data: bytes) -> None:
+        """Bytes from a peer."""
+        self.node.mesh.received(link, data, now())
+        self.pump()
+
+    def link_closed(self, link: LinkId, reason: str) -> None:
+        """A connection ended by itself."""
+        self.node.mesh.closed(link, reason, now())
+        self.pump()
+
+    def link_pull(self, link: LinkId) -> bytes:
+        """What to send next."""
+        return self.node.mesh.pull(link, now())
+
+    def _withdraw(self, ticket: int) -> None:
+        if self.node.ipam is not None:
+            self.node.ipam.cancel(ticket)
+            self.pump()
+
+    def _set_timer(self) -> None:
+        deadline = self.node.next_deadline()
+        if self._timer is not None:
+            if self._timer.when() == deadline and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline != float("inf"):
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._datapath.drain_frames(lambda frame: self.node.frame(frame, now()))
+        self.node.tick(now())
+        self.pump()
+
+    async def _resolve(self, host: str) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
+        except OSError as error:
+            log.warning("peer %s: its name does not resolve (%s)", host, error.strerror)
+            found = []
+        self.node.mesh.resolved(host, [str(entry[4][0]) for entry in found], now())
+        self.pump()
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background work failed", exc_info=task.exception())

@@ -1,0 +1,199 @@
+"""TCP connections between daemons: sockets on one side, the mesh's numbered links on the other.
+
+Nothing is decided here. Bytes go to the mesh, the mesh's bytes go out as fast as the socket takes them, and
+while a socket is full the mesh keeps what waits for it merged.
+"""
+
+import asyncio
+import itertools
+import logging
+import socket
+import struct
+from typing import Protocol, cast
+
+from tulle.errors import UserError
+from tulle.mesh.events import Address, LinkId
+
+log = logging.getLogger(__name__)
+
+DIAL_TIMEOUT = 5.0
+HIGH_WATER = 256 * 1024
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class LinkHandler(Protocol):
+    """What the sockets tell; each call is followed by whatever the mesh wants done."""
+
+    def link_accepted(self, link: LinkId, remote: Address, local: Address) -> bool:
+        """A peer connected; False to turn it away."""
+
+    def link_dialled(self, link: LinkId, target: Address, local: Address) -> None:
+        """Our dial to ``target`` went through."""
+
+    def link_dial_failed(self, target: Address, reason: str) -> None:
+        """Our dial to ``target`` did not."""
+
+    def link_received(self, link: LinkId, data: bytes) -> None:
+        """Bytes came in."""
+
+    def link_closed(self, link: LinkId, reason: str) -> None:
+        """The connection is gone."""
+
+    def link_pull(self, link: LinkId) -> bytes:
+        """The next bytes to send; empty when there are none."""
+
+
+class Links:
+    """All TCP connections of one daemon."""
+
+    def __init__(self, handler: LinkHandler) -> None:
+        self._handler = handler
+        self._numbers = itertools.count(1)
+        self._open: dict[LinkId, _Link] = {}
+        self._dials: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> None:
+        """Accept peers on ``port`` of ``host`` (empty: every IPv4 address). Raises UserError if taken."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                lambda: _Link(self, self.next_number(), None), host or "0.0.0.0", port
+            )
+        except OSError as error:
+            raise UserError(
+                f"cannot listen for peers on TCP port {port} of {host or 'this host'}: {error.strerror}; "
+                "stop what uses it, or choose another with --port",
+                409,
+            ) from error
+
+    async def close(self) -> None:
+        """Stop listening and drop every connection."""
+        if self._server is not None:
+            self._server.close()
+        for dial in list(self._dials):
+            dial.cancel()
+        await asyncio.gather(*self._dials, return_exceptions=True)
+        for link in list(self._open.values()):
+            link.drop()
+
+    async def drained(self, patience: float) -> None:
+        """Wait until all that was written has left this process, for ``patience`` seconds at most."""
+        deadline = asyncio.get_running_loop().time() + patience
+        while asyncio.get_running_loop().time() < deadline:
+            if not any(link.waiting for link in self._open.values()):
+                return
+            await asyncio.sleep(0.01)
+
+    def next_number(self) -> LinkId:
+        """A link number never used before in this process."""
+        return LinkId(next(self._numbers))
+
+    def dial(self, target: Address) -> None:
+        """Connect in the background; the handler hears how it went."""
+        task = asyncio.get_running_loop().create_task(self._dial(target))
+        self._dials.add(task)
+        task.add_done_callback(self._dials.discard)
+
+    async def _dial(self, target: Address) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT):
+                await loop.create_connection(lambda: _Link(self, self.next_number(), target), *target)
+        except TimeoutError:
+            self._handler.link_dial_failed(target, f"no answer within {DIAL_TIMEOUT:.0f} s")
+        except OSError as error:
+            self._handler.link_dial_failed(target, (error.strerror or str(error)).lower())
+
+    def writable(self, link: LinkId) -> None:
+        """There is something to pull for this link."""
+        connection = self._open.get(link)
+        if connection is not None:
+            connection.fill()
+
+    def close_link(self, link: LinkId) -> None:
+        """Close at once; the handler does not hear of it again."""
+        connection = self._open.pop(link, None)
+        if connection is not None:
+            connection.drop()
+
+    # what connections report
+
+    def opened(self, connection: "_Link", remote: Address, local: Address) -> bool:
+        """Register a connection that came up; False turns it away."""
+        self._open[connection.number] = connection
+        if connection.target is not None:
+            self._handler.link_dialled(connection.number, connection.target, local)
+            return True
+        accepted = self._handler.link_accepted(connection.number, remote, local)
+        if not accepted:
+            self._open.pop(connection.number, None)
+        return accepted
+
+    def lost(self, number: LinkId, reason: str) -> None:
+        """A connection ended by itself."""
+        if self._open.pop(number, None) is not None:
+            self._handler.link_closed(number, reason)
+
+    def received(self, number: LinkId, data: bytes) -> None:
+        """Hand bytes on, unless the link was closed meanwhile."""
+        if number in self._open:
+            self._handler.link_received(number, data)
+
+    def pull(self, number: LinkId) -> bytes:
+        """The next bytes to write for a link that is still open."""
+        return self._handler.link_pull(number) if number in self._open else b""
+
+
+class _Link(asyncio.Protocol):
+    def __init__(self, links: Links, number: LinkId, target: Address | None) -> None:
+        self.number = number
+        self.target = target
+        self._links = links
+        self._transport: asyncio.Transport | None = None
+        self._paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        sock = cast(socket.socket, transport.get_extra_info("socket"))
+        # The original resets connections instead of closing them; so do we, and lose no TIME_WAIT ports.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        remote = transport.get_extra_info("peername")[:2]
+        local = transport.get_extra_info("sockname")[:2]
+        if self._links.opened(self, remote, local):
+            self.fill()
+        else:
+            self.drop()
+
+    def data_received(self, data: bytes) -> None:
+        self._links.received(self.number, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        reason = "connection closed by the peer" if exc is None else str(exc).lower()
+        self._links.lost(self.number, reason)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self.fill()
+
+    def fill(self) -> None:
+        """Write what the mesh has for us until there is nothing or the socket is full."""
+        while not self._paused and self._transport is not None and not self._transport.is_closing():
+            data = self._links.pull(self.number)
+            if not data:
+                return
+            self._transport.write(data)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the socket has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def drop(self) -> None:
+        """Reset the connection."""
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,57 @@
+"""The daemon's process: flags in on standard input, one line out if it cannot begin."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+from tulle.daemon.options import LaunchOptions, parse_options
+from tulle.errors import StorageError, UserError
+
+FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+def main() -> int:
+    """Run a daemon to its end. The exit status is 2 for flags that cannot be used, 1 if it could not begin."""
+    order: dict[str, Any] = json.load(sys.stdin)
+    background = bool(order["background"])
+    try:
+        options = parse_options(order["flags"])
+    except UserError as error:
+        return _fail(str(error), 2)
+    logging.basicConfig(stream=sys.stderr, level=options.log_level.upper(), format=FORMAT)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    try:
+        asyncio.run(_run(options, background))
+    except (UserError, StorageError) as error:
+        logging.getLogger("tulle").error("%s", error)
+        return _fail(str(error), 1) if background else 1
+    return 0
+
+
+async def _run(options: LaunchOptions, background: bool) -> None:
+    from tulle.daemon.life import live
+
+    ready = asyncio.Event()
+    life = asyncio.ensure_future(live(options, ready))
+    waiting = asyncio.ensure_future(ready.wait())
+    await asyncio.wait({life, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if background and not life.done():
+        _let_go()
+    await life
+
+
+def _let_go() -> None:
+    """Whoever started us waits no longer: keep nothing of theirs open."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):
+        os.dup2(null, stream)
+    os.close(null)
+
+
+def _fail(text: str, status: int) -> int:
+    print(text, flush=True)
+    return status

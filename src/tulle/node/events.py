@@ -1,0 +1,32 @@
+"""What a node wants done by whoever does the I/O, besides the mesh's own orders and the allocator's answers."""
+
+from dataclasses import dataclass
+
+from tulle.datapath.tables import Tables
+from tulle.ipam.events import Done, Failed
+from tulle.mesh.events import CloseLink, Dial, Resolve, Writable
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Write this frame of the daemon's own into the data path."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UseTables:
+    """Carry frames by these tables from now on, and take tunnelled ones from the addresses in them only."""
+
+    tables: Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line for the log; ``level`` is debug, info, warning or error."""
+
+    level: str
+    text: str
+
+
+NodeEvent = Dial | Resolve | CloseLink | Writable | Done | Failed | Frame | UseTables | Note

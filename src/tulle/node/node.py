@@ -1,0 +1,295 @@
+"""One whole peer without I/O: mesh, addresses, names and carriers, joined.
+
+The daemon pumps one of these with sockets and clocks, a simulator thousands with a virtual network; both run
+this very object. Call the parts directly (``node.ipam.allocate(...)``), then ``collect``: it carries what the
+parts have to say to each other until they are quiet, and hands out what is left for the world outside.
+
+The disk leads the wire: what a part wants saved is committed before any of its messages or answers leaves, so
+nothing was ever promised that a crash could forget.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tulle.datapath.carrier import Answered, CarrierStatus, SendControl, SendFrame
+from tulle.datapath.forwarding import Forwarding
+from tulle.datapath.tables import ShortId, Tables
+from tulle.datapath.vxlan import VxlanCarrier
+from tulle.errors import StorageError
+from tulle.instant import Instant
+from tulle.ipam.allocator import Allocator
+from tulle.ipam.events import Done, Failed
+from tulle.ipam.events import Log as IpamLog
+from tulle.ipam.events import Save as IpamSave
+from tulle.mesh.events import (
+    CarrierControl,
+    CloseLink,
+    Dial,
+    LinkDown,
+    LinkId,
+    LinkUp,
+    Log,
+    MeshEvent,
+    PeersGone,
+    Resolve,
+    ShortIdChanged,
+    TopologyChanged,
+    Writable,
+)
+from tulle.mesh.mesh import Mesh
+from tulle.mesh.peername import PeerName
+from tulle.names.events import Save as NameSave
+from tulle.names.nameserver import Nameserver
+from tulle.node.carriers import Carriers, Chosen
+from tulle.node.events import Frame, NodeEvent, Note, UseTables
+from tulle.node.picture import picture_of
+from tulle.node.records import Record, short_id_record
+
+Commit = Callable[[Sequence[Record]], None]
+"""Writes records so that they survive a crash, all or none. Raises StorageError."""
+
+_BUSY_LIMIT = 10_000
+"""Rounds after which parts that never stop talking to each other are a bug, not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a node is made of. ``ipam`` and ``names`` None: turned off; the mesh relays their channels."""
+
+    mesh: Mesh
+    ipam: Allocator | None
+    names: Nameserver | None
+    vxlan: VxlanCarrier
+
+
+class Node:
+    """See the module text. ``adopted`` is what an earlier daemon left in the kernel."""
+
+    def __init__(self, parts: Parts, commit: Commit, now: Instant, adopted: Tables | None = None) -> None:
+        self.mesh = parts.mesh
+        self.ipam = parts.ipam
+        self.names = parts.names
+        self._vxlan = parts.vxlan
+        self._carriers = Carriers([parts.vxlan])
+        self._forwarding = Forwarding(now, adopted)
+        self._commit = commit
+        self._unsaved: list[Record] = []
+        self._storage_error: StorageError | None = None
+        self._stale_tables = True
+        self._events: list[NodeEvent] = []
+        for channel in (parts.ipam, parts.names):
+            if channel is not None:
+                parts.mesh.add_channel(channel)
+        if parts.names is not None:
+            parts.names.known_peers(parts.mesh.peers())
+        own_id = parts.mesh.peers()[parts.mesh.self_name].short_id
+        if own_id is not None:
+            self._own_short_id(ShortId(own_id), now)
+
+    # -- told by the daemon --------------------------------------------------------------------------------
+
+    def frame(self, data: bytes, now: Instant) -> None:
+        """A frame for the daemon itself came out of the data path."""
+        self._carriers.frame(data, now)
+
+    def tick(self, now: Instant) -> None:
+        """Do what is due in every part."""
+        self.mesh.tick(now)
+        self._carriers.tick(now)
+        for part in (self.ipam, self.names):
+            if part is not None:
+                part.tick(now)
+        if self._forwarding.expire(now):
+            self._stale_tables = True
+
+    def next_deadline(self) -> float:
+        """When to call ``tick`` next, on the monotonic clock."""
+        deadlines = [part.next_deadline() for part in (self.mesh, self._carriers, self._forwarding)]
+        deadlines += [part.next_deadline() for part in (self.ipam, self.names) if part is not None]
+        return min(deadlines)
+
+    def connect(self, targets: Sequence[str], replace: bool, now: Instant) -> None:
+        """Connect to these peers (and with ``replace`` to no others). Raises UserError."""
+        self.mesh.connect(targets, replace, now)
+        self._count_cluster()
+
+    def forget(self, targets: Sequence[str], now: Instant) -> None:
+        """Do not connect to these peers any more."""
+        self.mesh.forget(targets, now)
+        self._count_cluster()
+
+    def forget_ghost(self, peer: PeerName) -> None:
+        """A peer was removed for good: send its kernel nothing any more."""
+        if self._forwarding.forget(peer):
+            self._stale_tables = True
+
+    # -- asked by the daemon -------------------------------------------------------------------------------
+
+    def carrier_status(self, link: LinkId) -> list[tuple[str, CarrierStatus]]:
+        """How each carrier of a link stands, best first."""
+        return self._carriers.statuses(link)
+
+    @property
+    def storage_error(self) -> StorageError | None:
+        """What keeps a record of ours from the disk, if something does."""
+        return self._storage_error
+
+    def raise_unsaved(self) -> None:
+        """Raise the StorageError that keeps a record of names from the disk, if there is one."""
+        if self._storage_error is not None:
+            raise self._storage_error
+
+    def collect(self, now: Instant) -> list[NodeEvent]:
+        """Let the parts talk until they are quiet; what the world outside is to do then."""
+        for _ in range(_BUSY_LIMIT):
+            self._save(now)
+            moved = self._hear_mesh(now) + self._hear_carriers(now)
+            if not moved:
+                break
+        else:
+            raise RuntimeError("the parts of a node do not come to rest")
+        if self._stale_tables:
+            self._compute_tables(now)
+        events, self._events = self._events, []
+        return events
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _save(self, now: Instant) -> None:
+        """Commit what the parts want saved, then let out what rests on it."""
+        self._save_addresses()
+        self._save_names()
+
+    def _save_addresses(self) -> None:
+        if self.ipam is None:
+            return
+        events = self.ipam.collect()
+        saves = [event for event in events if isinstance(event, IpamSave)]
+        try:
+            self._commit(saves)
+        except StorageError as error:
+            self._note("error", str(error))
+            self.ipam.storage_failed(error)
+            events = [event for event in events if not isinstance(event, Done)]
+            events += self.ipam.collect()
+        for event in events:
+            if isinstance(event, IpamLog):
+                self._note(event.level, event.text)
+            elif isinstance(event, Done | Failed):
+                self._events.append(event)
+
+    def _save_names(self) -> None:
+        for event in self.names.collect() if self.names is not None else ():
+            if isinstance(event, NameSave):
+                self._unsaved.append(event)
+            else:
+                self._note(event.level, event.text)
+        if not self._unsaved:
+            return
+        try:
+            self._commit(self._unsaved)
+        except StorageError as error:
+            if self._storage_error is None:
+                self._note("error", str(error))
+            self._storage_error = error
+        else:
+            self._unsaved.clear()
+            self._storage_error = None
+
+    def _hear_mesh(self, now: Instant) -> int:
+        events = self.mesh.collect()
+        for event in events:
+            self._hear(event, now)
+        return len(events)
+
+    def _hear(self, event: MeshEvent, now: Instant) -> None:
+        match event:
+            case Dial() | Resolve() | CloseLink() | Writable():
+                self._events.append(event)
+            case Log(level, text):
+                self._note(level, text)
+            case LinkUp():
+                self._carriers.link_up(event, self._short_id_of(event.peer), now)
+                self._stale_tables = True
+            case LinkDown():
+                self._carriers.link_down(event, now)
+                self._stale_tables = True
+            case CarrierControl(link, carrier, tag, payload):
+                self._carriers.control(link, carrier, tag, payload, now)
+            case ShortIdChanged(short_id):
+                self._own_short_id(ShortId(short_id), now)
+            case TopologyChanged():
+                self._topology_changed(now)
+            case PeersGone(names):
+                self._peers_gone(names, now)
+
+    def _hear_carriers(self, now: Instant) -> int:
+        happenings = self._carriers.collect()
+        for name, happening in happenings:
+            match happening:
+                case SendFrame(data):
+                    self._events.append(Frame(data))
+                case SendControl(link, tag, payload):
+                    self.mesh.send_control(link, self._carriers.index(link, name), tag, payload, now)
+                case Answered(short_id):
+                    self._forwarding.answered(short_id, now)
+                case Chosen(link, peer, carrier, reason):
+                    self._chosen(link, peer, carrier, reason, now)
+        return len(happenings)
+
+    def _chosen(self, link: LinkId, peer: PeerName, carrier: str | None, reason: str, now: Instant) -> None:
+        who = self.mesh.label(peer)
+        if carrier is None:
+            self._note("warning", f"no frames get through to {who}: {reason}")
+        else:
+            self._note("info", f"frames to {who} go by {carrier}: {reason}")
+        self.mesh.set_established(link, carrier is not None, now)
+        self._stale_tables = True
+
+    def _own_short_id(self, short_id: ShortId, now: Instant) -> None:
+        self._unsaved.append(short_id_record(short_id))
+        self._vxlan.own_short_id(short_id, now)
+        self._stale_tables = True
+
+    def _count_cluster(self) -> None:
+        """Tell the election how many peers were configured: our targets, except where we met ourselves."""
+        if self.ipam is not None:
+            others = [view for view in self.mesh.target_views() if view.configured and not view.never]
+            self.ipam.expect_cluster(len(others) + 1)
+
+    def _topology_changed(self, now: Instant) -> None:
+        self._count_cluster()
+        if self.ipam is not None:
+            peers = self.mesh.peers()
+            self.ipam.peers_changed(
+                frozenset(self.mesh.routes.unicast_all),
+                {name: peer.nickname for name, peer in peers.items()},
+                now,
+                self.mesh.natives(),
+            )
+        for lane in list(self._carriers.lanes.values()):
+            self._carriers.short_id_changed(lane.neighbour.link, self._short_id_of(lane.neighbour.peer), now)
+        self._stale_tables = True
+
+    def _peers_gone(self, names: tuple[PeerName, ...], now: Instant) -> None:
+        if self.ipam is not None:
+            self.ipam.peers_gone(names, now)
+        if self.names is not None:
+            self.names.peers_gone(names)
+        self._topology_changed(now)
+
+    def _compute_tables(self, now: Instant) -> None:
+        self._stale_tables = False
+        tables = self._forwarding.update(picture_of(self.mesh, self._carriers), now)
+        self._vxlan.watch(self._forwarding.watched(), now)
+        self._events.append(UseTables(tables))
+
+    def _short_id_of(self, peer: PeerName) -> ShortId | None:
+        """The short id of a peer, unless another peer with a lower name has the same."""
+        summary = self.mesh.peers().get(peer)
+        if summary is None or summary.short_id is None:
+            return None
+        return ShortId(summary.short_id) if self.mesh.short_ids.get(summary.short_id) == peer else None
+
+    def _note(self, level: str, text: str) -> None:
+        self._events.append(Note(level, text))
