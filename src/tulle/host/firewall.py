@@ -1,15 +1,20 @@
-"""Keeping the host's nftables table as it should be, also when somebody else flushes it."""
+"""Keeping the host's nftables table as it should be, also when somebody else flushes it.
+
+nft is asked to look as often as somebody removes something of ours or changes a hooked chain, but not more
+often than a few times a second, and every few seconds in any case.
+"""
 
 import asyncio
 import errno
 import logging
 import socket
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from ipaddress import ip_address
 
 from tulle.errors import UserError
-from tulle.host import nft, rules
+from tulle.host import foreign, nft, rules
 from tulle.host.nft import Command, NftRefused
 from tulle.host.rules import PEERS_4, PEERS_6, Exposed, FirewallConfig
 
@@ -23,7 +28,10 @@ _GENERIC = 4
 _INET = 1
 _REMOVALS = {10 << 8 | kind for kind in (2, 5, 8, 11, 14)}
 """Table, chain, rule, set and element deleted."""
-_SETTLE = 0.1
+_NEWCHAIN = 10 << 8 | 3
+_TABLE_NAME, _HOOK = 1, 4
+_TYPE_BITS = 0x3FFF
+_SETTLE = 0.2
 """Seconds to wait after a change by somebody else, which seldom comes alone, before looking."""
 
 
@@ -70,7 +78,9 @@ class Firewall:
         await self.stop()
         table = {"family": "inet", "name": self.config.table}
         async with self._turn:
-            await _applied([{"add": {"table": table}}, {"delete": {"table": table}}])
+            with _explained():
+                await nft.apply([{"add": {"table": table}}, {"delete": {"table": table}}])
+                await foreign.withdraw(self.config.table)
 
     async def set_peers(self, addresses: Collection[str]) -> None:
         """Let exactly these IP addresses write to the tunnel port. ValueError if one is none."""
@@ -99,6 +109,7 @@ class Firewall:
         async with self._turn:
             listed = await self._list()
             if listed is not None and self._is_whole(listed):
+                await self._admit()
                 return True
             await self._remake("it is gone" if listed is None else "parts of it are gone")
             return False
@@ -108,7 +119,14 @@ class Firewall:
         return [rules.change_peers(self.config, verb, name, members) for name, members in sets.items()]
 
     async def _load(self) -> None:
-        await _applied(rules.whole_table(self.config, self._peers, self._exposed))
+        with _explained():
+            await nft.apply(rules.whole_table(self.config, self._peers, self._exposed))
+        await self._admit()
+
+    async def _admit(self) -> None:
+        with _explained():
+            networks = [one.address.network for one in self._exposed]
+            await foreign.admit(self.config.bridge, networks, self.config.table)
 
     async def _remake(self, why: str) -> None:
         await self._load()
@@ -116,10 +134,8 @@ class Firewall:
         _log.warning("made the nftables table inet %s anew: %s", self.config.table, why)
 
     async def _list(self) -> list[Command] | None:
-        try:
+        with _explained():
             return await nft.list_table("inet", self.config.table)
-        except NftRefused as error:
-            raise _refused(error) from error
 
     def _is_whole(self, listed: list[Command]) -> bool:
         there = [(rule["chain"], rule.get("comment")) for rule in _objects(listed, "rule")]
@@ -145,7 +161,7 @@ class Firewall:
                 raise
             self._look.set()
         else:
-            if removes_from(data, self.config.table):
+            if removes_from(data, self.config.table) or changes_base_chain(data):
                 self._look.set()
 
     async def _watch(self) -> None:
@@ -165,17 +181,34 @@ class Firewall:
 
 def removes_from(data: bytes, table: str) -> bool:
     """Whether the messages in a netlink datagram tell of something deleted in our table, or of all of it."""
-    offset = 0
     name = table.encode() + b"\0"
-    while offset + _HEADER.size + _GENERIC + 4 <= len(data):
+    return any(
+        kind in _REMOVALS and family == _INET and dict(attributes).get(_TABLE_NAME) == name
+        for kind, family, attributes in _messages(data)
+    )
+
+
+def changes_base_chain(data: bytes) -> bool:
+    """Whether they tell of a chain that is hooked somewhere: made, or given another policy."""
+    return any(kind == _NEWCHAIN and _HOOK in dict(attributes) for kind, _, attributes in _messages(data))
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, list[tuple[int, bytes]]]]:
+    """The type, family and attributes (type, content) of each message in a datagram."""
+    offset = 0
+    while offset + _HEADER.size + _GENERIC <= len(data):
         length, kind, *_ = _HEADER.unpack_from(data, offset)
-        first = offset + _HEADER.size + _GENERIC
-        (size,) = struct.unpack_from("=H", data, first)
-        family = data[offset + _HEADER.size]
-        if kind in _REMOVALS and family == _INET and data[first + 4 : first + size] == name:
-            return True
+        body = data[offset + _HEADER.size + _GENERIC : offset + length]
+        yield kind, data[offset + _HEADER.size], list(_attributes(body))
         offset += max((length + 3) & ~3, _HEADER.size)
-    return False
+
+
+def _attributes(body: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset + 4 <= len(body):
+        length, kind = struct.unpack_from("=HH", body, offset)
+        yield kind & _TYPE_BITS, body[offset + 4 : offset + length]
+        offset += max((length + 3) & ~3, 4)
 
 
 def _plain(address: str) -> str:
@@ -193,12 +226,11 @@ def _listed_peers(listed: list[Command] | None) -> frozenset[str]:
     return frozenset(member for one in sets for member in one.get("elem", []))
 
 
-async def _applied(commands: Sequence[Command]) -> None:
+@contextmanager
+def _explained() -> Iterator[None]:
     try:
-        await nft.apply(commands)
+        yield
     except NftRefused as error:
-        raise _refused(error) from error
-
-
-def _refused(error: NftRefused) -> UserError:
-    return UserError(f"the firewall could not be set up: {error}; is nf_tables in this kernel?", 500)
+        raise UserError(
+            f"the firewall could not be set up: {error}; is nf_tables in this kernel?", 500
+        ) from error

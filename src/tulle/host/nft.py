@@ -52,6 +52,12 @@ async def list_table(family: str, name: str) -> list[Command] | None:
     return list(json.loads(listed)["nftables"])
 
 
+async def list_chain(family: str, table: str, name: str) -> list[Command]:
+    """What is in a chain, as nft's JSON objects. Raises NftRefused if there is no such chain."""
+    listed = await asyncio.to_thread(_run, ["list", "chain", family, table, name], "")
+    return list(json.loads(listed)["nftables"])
+
+
 async def list_chains() -> list[Command]:
     """Every chain there is, as nft's JSON objects."""
     return list(json.loads(await asyncio.to_thread(_run, ["list", "chains"], ""))["nftables"])

@@ -2,15 +2,18 @@ import struct
 
 import pytest
 
-from tulle.host.firewall import _plain, removes_from
+from tulle.host.firewall import _plain, changes_base_chain, removes_from
 
-DELTABLE, DELRULE, NEWRULE = 0x0A02, 0x0A08, 0x0A06
+DELTABLE, DELRULE, NEWRULE, NEWCHAIN = 0x0A02, 0x0A08, 0x0A06, 0x0A03
+HOOK = 4
 
 
-def message(kind: int, table: str, family: int = 1) -> bytes:
-    name = table.encode() + b"\0"
-    attribute = struct.pack("=HH", 4 + len(name), 1) + name + bytes(-len(name) % 4)
-    body = bytes([family, 0, 0, 1]) + attribute
+def attribute(kind: int, content: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(content), kind) + content + bytes(-len(content) % 4)
+
+
+def message(kind: int, table: str, family: int = 1, more: bytes = b"") -> bytes:
+    body = bytes([family, 0, 0, 1]) + attribute(1, table.encode() + b"\0") + more
     return struct.pack("=IHHII", 16 + len(body), kind, 0, 0, 0) + body
 
 
@@ -34,6 +37,14 @@ def test_removals_in_our_table_are_seen(kind: int) -> None:
 )
 def test_everything_else_is_not_ours(data: bytes) -> None:
     assert not removes_from(data, "tulle")
+
+
+def test_hooked_chains_of_anybody_are_seen() -> None:
+    hooked = message(NEWCHAIN, "filter", family=2, more=attribute(HOOK | 0x8000, bytes(8)))
+    assert changes_base_chain(message(NEWRULE, "x") + hooked)
+    assert not changes_base_chain(message(NEWCHAIN, "filter"))
+    assert not changes_base_chain(message(NEWRULE, "x", more=attribute(HOOK, bytes(8))))
+    assert not changes_base_chain(bytes(50))
 
 
 @pytest.mark.parametrize(
