@@ -7,6 +7,7 @@ while a socket is full the mesh keeps what waits for it merged.
 import asyncio
 import itertools
 import logging
+import os
 import socket
 import struct
 from typing import Protocol, cast
@@ -103,7 +104,7 @@ class Links:
         except TimeoutError:
             self._handler.link_dial_failed(target, f"no answer within {DIAL_TIMEOUT:.0f} s")
         except OSError as error:
-            self._handler.link_dial_failed(target, (error.strerror or str(error)).lower())
+            self._handler.link_dial_failed(target, _plain(error))
 
     def writable(self, link: LinkId) -> None:
         """There is something to pull for this link."""
@@ -170,7 +171,7 @@ class _Link(asyncio.Protocol):
         self._links.received(self.number, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        reason = "connection closed by the peer" if exc is None else str(exc).lower()
+        reason = "connection closed by the peer" if exc is None else _plain(exc)
         self._links.lost(self.number, reason)
 
     def pause_writing(self) -> None:
@@ -197,3 +198,9 @@ class _Link(asyncio.Protocol):
         """Reset the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _plain(error: Exception) -> str:
+    """What the system calls this error, without what asyncio adds to it."""
+    code = error.errno if isinstance(error, OSError) else None
+    return os.strerror(code).lower() if code else str(error).lower()
