@@ -1,0 +1,35 @@
+"""What the mesh is told once, at its start."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from tulle.mesh.peername import PeerName
+
+DEFAULT_PORT = 6783
+
+
+@dataclass(frozen=True, slots=True)
+class MeshConfig:
+    """Who we are and what we offer.
+
+    ``uid`` is random and new for every process, never zero. ``carriers`` are offered in this order.
+    ``short_id`` is None to draw one. ``conn_limit`` bounds the links that are up, ``discovery`` allows to
+    connect to peers we only heard of, ``trusted_subnets`` are where frames need no encryption if the other
+    end agrees.
+    """
+
+    name: PeerName
+    nickname: str
+    uid: int
+    port: int = DEFAULT_PORT
+    password: bytes | None = None
+    conn_limit: int = 200
+    discovery: bool = True
+    carriers: tuple[str, ...] = ("fastdp",)
+    short_id: int | None = None
+    trusted_subnets: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def trusts(self, ip: str) -> bool:
+        """Whether this address is in a trusted subnet."""
+        address = ip_address(ip)
+        return any(address in subnet for subnet in self.trusted_subnets if subnet.version == address.version)

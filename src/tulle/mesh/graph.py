@@ -1,0 +1,101 @@
+"""Who is connected to whom, as sets of bits.
+
+Every peer has a bit; its connections are an integer with the bits of the peers it lists. Searching a full
+mesh of hundreds of peers is then a few hundred operations on integers. ``mutual`` keeps only connections that
+both ends list as established: those that carry frames.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from tulle.mesh.peername import UNKNOWN_PEER, PeerName
+from tulle.mesh.summary import PeerSummary
+
+
+def bits(mask: int) -> Iterator[int]:
+    """The positions of the ones in ``mask``, lowest first."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+class Graph:
+    """All peers and their connections. ``generation`` grows with every change of an edge or a peer."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.names: list[PeerName] = []
+        self.listed: list[int] = []
+        self.mutual: list[int] = []
+        self._live: list[int] = []
+        self._bit: dict[PeerName, int] = {}
+        self._free: list[int] = []
+
+    def bit(self, name: PeerName) -> int | None:
+        """The position of this peer, if it is in the graph."""
+        return self._bit.get(name)
+
+    def put(self, peer: PeerSummary) -> None:
+        """Replace what is known of this peer's connections; peers it lists are added without any."""
+        me = self._claim(peer.name)
+        listed = live = 0
+        for connection in peer.connections:
+            mask = 1 << self._claim(connection.name)
+            listed |= mask
+            if connection.established:
+                live |= mask
+        own = ~(1 << me)
+        self._set(me, listed & own, live & own)
+
+    def remove(self, names: Iterable[PeerName]) -> None:
+        """Forget peers that no peer outside ``names`` lists."""
+        doomed = [self._bit[name] for name in names]
+        for bit in doomed:
+            self._set(bit, 0, 0)
+        for bit in doomed:
+            del self._bit[self.names[bit]]
+            self.names[bit] = UNKNOWN_PEER
+            self._free.append(bit)
+        self.generation += 1
+
+    def reach(self, start: PeerName) -> frozenset[PeerName]:
+        """Every peer on a path from ``start`` over connections of any state, ``start`` included."""
+        reached = frontier = 1 << self._bit[start]
+        while frontier:
+            found = 0
+            for bit in bits(frontier):
+                found |= self.listed[bit]
+            frontier = found & ~reached
+            reached |= frontier
+        return frozenset(self.names[bit] for bit in bits(reached))
+
+    def _claim(self, name: PeerName) -> int:
+        bit = self._bit.get(name)
+        if bit is not None:
+            return bit
+        self.generation += 1
+        if self._free:
+            bit = self._free.pop()
+            self.names[bit] = name
+        else:
+            bit = len(self.names)
+            self.names.append(name)
+            for table in (self.listed, self.mutual, self._live):
+                table.append(0)
+        self._bit[name] = bit
+        return bit
+
+    def _set(self, me: int, listed: int, live: int) -> None:
+        if listed == self.listed[me] and live == self._live[me]:
+            return
+        self.generation += 1
+        changed = live ^ self._live[me]
+        self.listed[me] = listed
+        self._live[me] = live
+        for other in bits(changed):
+            if live >> other & self._live[other] >> me & 1:
+                self.mutual[me] |= 1 << other
+                self.mutual[other] |= 1 << me
+            else:
+                self.mutual[me] &= ~(1 << other)
+                self.mutual[other] &= ~(1 << me)

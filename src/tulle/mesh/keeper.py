@@ -1,0 +1,233 @@
+"""From a TCP connection to the link to a peer, and to its end.
+
+Whether a connection becomes the link, and which of two survives, is settled here in one step: ``LinkUp`` is
+emitted for the survivor after ``LinkDown`` for the one it replaces, and never for a loser. So whoever keys
+state by peer cannot be overtaken by a connection that is about to die.
+"""
+
+from collections.abc import Callable, Mapping
+from random import Random
+
+from tulle.instant import Instant
+from tulle.mesh.addresses import format_address
+from tulle.mesh.config import MeshConfig
+from tulle.mesh.connection import Link
+from tulle.mesh.connector import Connector
+from tulle.mesh.dialect import Features, Heartbeat, Session
+from tulle.mesh.events import Address, CloseLink, LinkDown, LinkId, LinkUp, Log, MeshEvent
+from tulle.mesh.greeting import (
+    Greeting,
+    Unacceptable,
+    check_identity,
+    common_carriers,
+    features,
+    read_features,
+)
+from tulle.mesh.links import LinkTable, Verdict, contest
+from tulle.mesh.peername import PeerName, format_name
+from tulle.mesh.topology import Topology
+from tulle.mesh.views import LinkState
+
+SessionFactory = Callable[[bool, Mapping[str, str], bytes | None, bytes], Session]
+"""(outbound, our features, password, private key of 32 bytes) to a session."""
+
+DUPLICATE = "there is another connection to the same peer"
+
+
+class LinkKeeper:
+    """Opens, introduces and closes connections; ``risen`` and ``fallen`` hear of links that come and go."""
+
+    def __init__(
+        self,
+        config: MeshConfig,
+        rng: Random,
+        topology: Topology,
+        links: LinkTable,
+        connector: Connector,
+        session_factory: SessionFactory,
+        emit: Callable[[MeshEvent], None],
+        wake: Callable[[Link], None],
+        risen: Callable[[Link, Instant], None],
+        fallen: Callable[[Link, Instant], None],
+    ) -> None:
+        self._config = config
+        self._rng = rng
+        self._topology = topology
+        self._links = links
+        self._connector = connector
+        self._session_factory = session_factory
+        self._emit = emit
+        self._wake = wake
+        self._risen = risen
+        self._fallen = fallen
+        self._conn_ids: dict[LinkId, int] = {}
+
+    def open(self, link_id: LinkId, remote: Address, local: Address, outbound: bool, now: Instant) -> Link:
+        """A TCP connection is there: begin the handshake."""
+        conn_id = self._rng.getrandbits(64)
+        ours = features(self._config, self._topology.me.short_id, conn_id, remote[0])
+        private_key = self._rng.randbytes(32)
+        session = self._session_factory(outbound, ours, self._config.password, private_key)
+        link = Link(link_id, remote, local, outbound, session, now)
+        self._conn_ids[link_id] = conn_id
+        self._links.add(link)
+        self._wake(link)
+        return link
+
+    def greet(self, link: Link, said: Features, now: Instant) -> None:
+        """The other end told of itself. Raises BadMessage and Unacceptable."""
+        theirs = read_features(said.values)
+        link.greeted(theirs, self._conn_ids[link.id] ^ theirs.conn_id)
+        pursuit = self._connector.pursuit(link.remote) if link.outbound else None
+        if pursuit is not None and pursuit.link is link:
+            pursuit.peer = theirs.name
+        check_identity(self._config, theirs)
+        link.carriers = common_carriers(self._config, theirs)
+        link.both_trusted = theirs.trusted and self._config.trusts(link.remote[0])
+        self._check_stranger(link, theirs)
+        self._register(link, theirs.name, now)
+
+    def close(self, link: Link, reason: str, now: Instant) -> None:
+        """We end this connection."""
+        self._emit(CloseLink(link.id, reason))
+        self.ended(link, reason, now)
+
+    def ended(self, link: Link, reason: str, now: Instant) -> None:
+        """This connection is over, whoever ended it."""
+        was_up = self._remove(link, reason, now)
+        self._record(link, was_up, reason, now)
+        peer = link.peer
+        rival = self._links.rival(peer) if was_up and peer is not None else None
+        if rival is not None:
+            self._raise(rival, now)
+
+    def refuse(self, link: Link, refusal: Unacceptable, now: Instant) -> None:
+        """We cannot be peers; a target for which that will not change is not tried again."""
+        pursuit = self._connector.pursuit(link.remote) if link.outbound else None
+        self.close(link, str(refusal), now)
+        if refusal.for_ever and pursuit is not None:
+            pursuit.give_up(str(refusal))
+
+    def tick(self, now: Instant) -> None:
+        """Heartbeats, and connections that waited too long."""
+        for link in list(self._links.all.values()):
+            if now.mono < link.wake:
+                continue
+            if link.overdue(now):
+                self._expire(link, now)
+            else:
+                link.tick(now)
+                self._wake(link)
+
+    def next_deadline(self) -> float:
+        """When ``tick`` must be called next."""
+        return min((link.wake for link in self._links.all.values()), default=float("inf"))
+
+    # -- registration ------------------------------------------------------------------------------------
+
+    def _check_stranger(self, link: Link, theirs: Greeting) -> None:
+        if not link.outbound or self._connector.is_configured(link.remote):
+            return
+        known = self._topology.peers.get(theirs.name)
+        if known is None:
+            raise Unacceptable(
+                f"the address was heard of, but {format_name(theirs.name)} there is not a known peer"
+            )
+
+    def _register(self, link: Link, peer: PeerName, now: Instant) -> None:
+        old = self._links.up.get(peer)
+        if old is None:
+            self._raise(link, now)
+            return
+        verdict = contest(old, link)
+        if verdict is Verdict.NEW:
+            self._replace(old, link, now)
+        elif verdict is Verdict.NEITHER:
+            self.close(old, DUPLICATE, now)
+            self.close(link, DUPLICATE, now)
+        elif link.outbound:
+            self.close(link, DUPLICATE, now)
+        else:
+            link.stand_by(now)
+            old.queue.add_message(Heartbeat())
+            self._wake(old)
+
+    def _replace(self, old: Link, new: Link, now: Instant) -> None:
+        self._emit(CloseLink(old.id, DUPLICATE))
+        self._remove(old, DUPLICATE, now)
+        self._record(old, False, DUPLICATE, now)
+        self._raise(new, now)
+
+    def _raise(self, link: Link, now: Instant) -> None:
+        if len(self._links.up) >= self._config.conn_limit:
+            self.close(link, f"the limit of {self._config.conn_limit} connections is reached", now)
+            return
+        assert link.greeting is not None
+        link.rise(now)
+        self._links.raise_up(link)
+        self._emit(
+            LinkUp(
+                link=link.id,
+                peer=link.greeting.name,
+                remote_ip=link.remote[0],
+                local_ip=link.local[0],
+                outbound=link.outbound,
+                conn_uid=link.conn_uid,
+                carriers=link.carriers,
+                session_key=link.session.session_key,
+                both_trusted=link.both_trusted,
+                native=link.greeting.tells_all,
+            )
+        )
+        self._emit(Log("info", f"{describe(link)}: connected"))
+        self._risen(link, now)
+
+    # -- the end -----------------------------------------------------------------------------------------
+
+    def _expire(self, link: Link, now: Instant) -> None:
+        if link.state is LinkState.GREETING:
+            self.close(link, "the handshake took too long", now)
+        elif link.state is LinkState.RIVAL:
+            self._settle(link, now)
+        else:
+            self.close(link, "nothing was heard for a minute", now)
+
+    def _settle(self, rival: Link, now: Instant) -> None:
+        """The other end left this rival open: if the link it lost to is silent, only we believe in that."""
+        old = self._links.up.get(rival.peer) if rival.peer is not None else None
+        if old is not None and old.heard > rival.opened:
+            self.close(rival, DUPLICATE, now)
+        elif old is not None:
+            self._replace(old, rival, now)
+        else:
+            self._raise(rival, now)
+
+    def _remove(self, link: Link, reason: str, now: Instant) -> bool:
+        was_up = self._links.remove(link)
+        self._conn_ids.pop(link.id, None)
+        if was_up and link.peer is not None:
+            self._emit(LinkDown(link.id, link.peer, reason))
+            self._fallen(link, now)
+        if reason != DUPLICATE:
+            self._emit(Log("info", f"{describe(link)}: {reason}"))
+        return was_up
+
+    def _record(self, link: Link, was_up: bool, reason: str, now: Instant) -> None:
+        """Tell the target what became of its connection."""
+        self._connector.disturb(now)
+        pursuit = self._connector.pursuit(link.remote) if link.outbound else None
+        if pursuit is None or pursuit.link is not link:
+            return
+        if reason == DUPLICATE:
+            pursuit.superseded(self._rng, now.mono)
+        elif was_up:
+            pursuit.lost(reason, link.up_since, self._rng, now.mono)
+        else:
+            pursuit.failed(reason, self._rng, now.mono)
+
+
+def describe(link: Link) -> str:
+    """``->192.0.2.7:6783 (02:00:00:00:00:01, host-a)`` for log lines."""
+    arrow = "->" if link.outbound else "<-"
+    who = f" ({format_name(link.greeting.name)}, {link.greeting.nickname})" if link.greeting else ""
+    return f"{arrow}{format_address(link.remote)}{who}"

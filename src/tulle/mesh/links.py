@@ -1,0 +1,79 @@
+"""All connections, and which of several to the same peer is the link."""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from types import MappingProxyType
+
+from tulle.mesh.connection import Link
+from tulle.mesh.events import LinkId
+from tulle.mesh.peername import PeerName
+from tulle.mesh.views import LinkState
+
+
+class Verdict(Enum):
+    """Which of two connections to one peer survives."""
+
+    OLD = auto()
+    NEW = auto()
+    NEITHER = auto()
+
+
+def contest(old: Link, new: Link) -> Verdict:
+    """Choose between two connections to one peer, so that both ends choose the same.
+
+    The lower connection UID survives; of equal ones neither does. But when the peer has restarted in between,
+    the old connection belongs to a process that is no more.
+    """
+    assert old.greeting is not None
+    assert new.greeting is not None
+    if old.greeting.uid != new.greeting.uid:
+        return Verdict.NEW
+    if old.conn_uid == new.conn_uid:
+        return Verdict.NEITHER
+    return Verdict.NEW if new.conn_uid < old.conn_uid else Verdict.OLD
+
+
+class LinkTable:
+    """Connections by id, and the one link that is up by peer."""
+
+    def __init__(self) -> None:
+        self._all: dict[LinkId, Link] = {}
+        self._up: dict[PeerName, Link] = {}
+
+    @property
+    def all(self) -> Mapping[LinkId, Link]:
+        """Every open connection."""
+        return MappingProxyType(self._all)
+
+    @property
+    def up(self) -> Mapping[PeerName, Link]:
+        """The link to each neighbour."""
+        return MappingProxyType(self._up)
+
+    def add(self, link: Link) -> None:
+        """A connection was opened."""
+        self._all[link.id] = link
+
+    def remove(self, link: Link) -> bool:
+        """A connection is over; says whether it was the link to its peer."""
+        del self._all[link.id]
+        peer = link.peer
+        if peer is None or self._up.get(peer) is not link:
+            return False
+        del self._up[peer]
+        return True
+
+    def raise_up(self, link: Link) -> None:
+        """This connection is the link to its peer now."""
+        assert link.peer is not None
+        assert link.peer not in self._up
+        self._up[link.peer] = link
+
+    def rival(self, peer: PeerName) -> Link | None:
+        """A connection that waits to replace the link to ``peer``."""
+        waiting = (link for link in self._all.values() if link.state is LinkState.RIVAL)
+        return next((link for link in waiting if link.peer == peer), None)
+
+    def inbound(self) -> dict[str, Link]:
+        """The connections that others opened, by the IP address they came from."""
+        return {link.remote[0]: link for link in self._all.values() if not link.outbound}

@@ -1,0 +1,425 @@
+"""The mesh of one peer, without I/O: told what arrives and what time it is, it says what to send and to do.
+
+Whoever does the I/O reports connections and bytes, calls ``pull`` when a socket has room, ``tick`` when
+``next_deadline`` has come, and after every call drains ``collect``.
+"""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from tulle.errors import BadMessage, UserError
+from tulle.instant import Instant
+from tulle.mesh.addresses import format_address
+from tulle.mesh.channel import Channel
+from tulle.mesh.config import MeshConfig
+from tulle.mesh.connection import Link
+from tulle.mesh.connector import Connector
+from tulle.mesh.dialect import (
+    BroadcastMessage,
+    Control,
+    Features,
+    GossipMessage,
+    Message,
+    UnicastMessage,
+)
+from tulle.mesh.dialect.weave.session import WeaveSession
+from tulle.mesh.dialect.weave.topology import decode_topology, encode_topology
+from tulle.mesh.events import (
+    Address,
+    CarrierControl,
+    LinkId,
+    Log,
+    MeshEvent,
+    Writable,
+)
+from tulle.mesh.gossip import GossipRouter
+from tulle.mesh.greeting import Unacceptable
+from tulle.mesh.introduction import Introductions
+from tulle.mesh.keeper import LinkKeeper, SessionFactory, describe
+from tulle.mesh.links import LinkTable
+from tulle.mesh.membership import Membership
+from tulle.mesh.peername import PeerName, format_name, parse_name
+from tulle.mesh.ratelimit import TokenBucket
+from tulle.mesh.routes import Routes
+from tulle.mesh.sendqueue import StatePart
+from tulle.mesh.shortids import draw
+from tulle.mesh.summary import ConnectionSummary, PeerSummary
+from tulle.mesh.topology import Topology, is_placeholder
+from tulle.mesh.topology_gossip import CHANNEL, TopologyCodec, TopologyGossip
+from tulle.mesh.views import LinkView, TargetView
+
+ACCEPT_BURST = 20
+ACCEPTS_PER_SECOND = 20
+MAX_HANDSHAKES = 64
+"""Inbound connections in their handshake, or waiting as rivals, at a time."""
+
+PULL_BYTES = 64 * 1024
+"""``pull`` stops adding messages beyond this size."""
+
+__all__ = ["Mesh", "MeshConfig"]
+
+
+class _WeaveTopology:
+    encode = staticmethod(encode_topology)
+    decode = staticmethod(decode_topology)
+
+
+TOPOLOGY_CODECS: Mapping[str, TopologyCodec] = {"weave": _WeaveTopology()}
+
+
+class Mesh:
+    """One peer's end of the network. ``rng`` also makes keys: in a daemon it must be ``SystemRandom``."""
+
+    def __init__(
+        self, config: MeshConfig, rng: Random, session_factory: SessionFactory = WeaveSession
+    ) -> None:
+        self._config = config
+        self._events: list[MeshEvent] = []
+        self._writable: dict[LinkId, None] = {}
+        short_id = draw(rng) if config.short_id is None else config.short_id
+        self._topology = Topology(PeerSummary(config.name, config.nickname, config.uid, 0, short_id, ()))
+        self._routes = Routes(self._topology.graph, config.name)
+        self._links = LinkTable()
+        emit = self._events.append
+        self._membership = Membership(self._topology, rng, emit)
+        self._news = TopologyGossip(
+            self._topology, self._routes, self._links, TOPOLOGY_CODECS, rng, self._wake
+        )
+        self._gossip = GossipRouter(
+            config.name, self._routes, self._links, rng, emit, self._wake, self._news.release_to
+        )
+        self._introductions = Introductions(self._links)
+        self._connector = Connector(config, rng, self._topology, self._links, emit)
+        self._keeper = LinkKeeper(
+            config,
+            rng,
+            self._topology,
+            self._links,
+            self._connector,
+            session_factory,
+            emit,
+            self._wake,
+            self._link_up,
+            self._link_down,
+        )
+        self._terminations = 0
+        self._accepts = TokenBucket(ACCEPT_BURST, ACCEPTS_PER_SECOND)
+
+    def add_channel(self, channel: Channel) -> None:
+        """Keep this channel's state alike on all peers."""
+        self._gossip.add_channel(channel)
+
+    # -- told by I/O -------------------------------------------------------------------------------------
+
+    def accepted(self, link: LinkId, remote: Address, local: Address, now: Instant) -> bool:
+        """Somebody connected. False: there are too many connections just now, close it."""
+        unfinished = len(self._links.all) - len(self._links.up)
+        full = len(self._links.up) >= self._config.conn_limit or unfinished >= MAX_HANDSHAKES
+        if full or not self._accepts.take(now.mono):
+            self._events.append(Log("debug", f"connection from {format_address(remote)} refused: too many"))
+            return False
+        self._keeper.open(link, remote, local, False, now)
+        return True
+
+    def dialled(self, link: LinkId, target: Address, local: Address, now: Instant) -> None:
+        """A Dial succeeded."""
+        opened = self._keeper.open(link, target, local, True, now)
+        pursuit = self._connector.pursuit(target)
+        if pursuit is None or not pursuit.busy:
+            self._keeper.close(opened, "this target is not wanted any more", now)
+        else:
+            pursuit.opened(opened)
+
+    def dial_failed(self, target: Address, reason: str, now: Instant) -> None:
+        """A Dial failed."""
+        self._connector.dial_failed(target, reason, now)
+
+    def resolved(self, host: str, ips: Sequence[str], now: Instant) -> None:
+        """The answer to a Resolve."""
+        self._connector.resolved(host, ips, now)
+
+    def received(self, link: LinkId, data: bytes, now: Instant) -> None:
+        """Bytes arrived on a connection (one that is closed already is ignored)."""
+        known = self._links.all.get(link)
+        if known is None:
+            return
+        try:
+            for item in known.receive(data, now):
+                self._handle(known, item, now)
+                if link not in self._links.all:
+                    return
+        except BadMessage as error:
+            self._keeper.close(known, str(error), now)
+        except Unacceptable as refusal:
+            self._keeper.refuse(known, refusal, now)
+        else:
+            if known.queue:
+                self._wake(known)
+
+    def closed(self, link: LinkId, reason: str, now: Instant) -> None:
+        """A connection was closed by the other end, or failed."""
+        known = self._links.all.get(link)
+        if known is not None:
+            self._keeper.ended(known, reason, now)
+
+    def pull(self, link: LinkId, now: Instant) -> bytes:
+        """The next bytes to write, with the newest state there is; empty when there are none for now."""
+        known = self._links.all.get(link)
+        if known is None:
+            return b""
+        self._gossip.drain()
+        chunk = bytearray(known.queue.take_raw())
+        while len(chunk) < PULL_BYTES:
+            item = known.queue.take()
+            if item is None:
+                break
+            for message in self._encode(known, item, now):
+                chunk += known.session.encode(message)
+        known.count_sent(len(chunk))
+        return bytes(chunk)
+
+    def tick(self, now: Instant) -> None:
+        """Do what is due."""
+        self._keeper.tick(now)
+        self._introduce(now)
+        self._gossip.tick(now, also=CHANNEL)
+        self._news.tick(now)
+        gone = self._membership.tick(now)
+        if gone:
+            self._news.forget(gone)
+            self._connector.disturb(now)
+            if self._membership.keep_short_id():
+                self._news.changed((self._config.name,), now)
+        self._connector.tick(now)
+
+    def next_deadline(self) -> float:
+        """When to call ``tick`` next, on the monotonic clock."""
+        return min(
+            self._keeper.next_deadline(),
+            self._introductions.next_deadline(),
+            self._gossip.next_deadline(),
+            self._news.next_deadline(),
+            self._membership.next_deadline(),
+            self._connector.next_deadline(),
+        )
+
+    def collect(self) -> list[MeshEvent]:
+        """What is to be done and known since the last call."""
+        self._gossip.drain()
+        events: list[MeshEvent] = [*self._events]
+        events.extend(Writable(link) for link in self._writable if link in self._links.all)
+        self._events.clear()
+        self._writable.clear()
+        return events
+
+    # -- told by the datapath ----------------------------------------------------------------------------
+
+    def set_established(self, link: LinkId, established: bool, now: Instant) -> None:
+        """A carrier found that frames pass on this link, or that they no longer do."""
+        known = self._links.all.get(link)
+        if known is None or known.peer is None or not known.is_up:
+            return
+        known.establish(established)
+        if self._topology.establish(known.peer, established):
+            self._me_changed(now)
+
+    def send_control(self, link: LinkId, carrier: int, tag: int, payload: bytes, now: Instant) -> None:
+        """Pass a message to the carrier at the other end; ignored if the link is gone."""
+        known = self._links.all.get(link)
+        if known is None or not known.is_up:
+            return
+        if not 0 <= carrier < len(known.carriers):
+            raise ValueError(f"carrier {carrier} was not agreed on this link")
+        if known.queue.add_message(Control(carrier, tag, payload)):
+            self._wake(known)
+        else:
+            self._keeper.close(known, "the peer does not read what we send", now)
+
+    # -- told by the operator ----------------------------------------------------------------------------
+
+    def connect(self, targets: Sequence[str], replace: bool, now: Instant) -> None:
+        """Connect to these peers (and with ``replace`` to no others). Raises UserError."""
+        self._connector.connect(targets, replace, now)
+
+    def forget(self, targets: Sequence[str], now: Instant) -> None:
+        """Do not connect to these peers any more."""
+        self._connector.forget(targets, now)
+
+    def targets(self) -> list[str]:
+        """The peers the operator named."""
+        return self._connector.targets()
+
+    # -- views -------------------------------------------------------------------------------------------
+
+    @property
+    def self_name(self) -> PeerName:
+        """Our own name."""
+        return self._config.name
+
+    @property
+    def config(self) -> MeshConfig:
+        """What we were told at the start."""
+        return self._config
+
+    @property
+    def routes(self) -> Routes:
+        """Routes to all peers, always up to date."""
+        return self._routes
+
+    @property
+    def short_ids(self) -> Mapping[int, PeerName]:
+        """The peer that each short id stands for."""
+        return self._topology.short_ids.owners
+
+    def peers(self) -> Mapping[PeerName, PeerSummary]:
+        """Every known peer, ourselves and those nobody has described yet among them."""
+        return self._topology.peers
+
+    def links(self) -> list[LinkView]:
+        """Every open connection."""
+        return [link.view() for link in self._links.all.values()]
+
+    def target_views(self) -> list[TargetView]:
+        """How every wanted address fares."""
+        return self._connector.views()
+
+    def known(self, name: PeerName) -> bool:
+        """Whether there is such a peer."""
+        return name in self._topology.peers
+
+    def nickname(self, name: PeerName) -> str:
+        """What this peer calls itself; empty if it is not known."""
+        peer = self._topology.peers.get(name)
+        return peer.nickname if peer else ""
+
+    def label(self, name: PeerName) -> str:
+        """A peer for people to read: name, and nickname if there is one."""
+        nickname = self.nickname(name)
+        return f"{format_name(name)}({nickname})" if nickname else format_name(name)
+
+    def natives(self) -> frozenset[PeerName]:
+        """The neighbours that run tulle."""
+        return frozenset(
+            name for name, link in self._links.up.items() if link.greeting and link.greeting.tells_all
+        )
+
+    @property
+    def terminations(self) -> int:
+        """How many links have ended since the start."""
+        return self._terminations
+
+    def find_peer(self, text: str) -> PeerName:
+        """The known peer with this name or nickname. Raises UserError if there is none or more than one."""
+        try:
+            name = parse_name(text)
+        except ValueError:
+            name = None
+        if name is not None and self.known(name):
+            return name
+        found = [peer.name for peer in self._topology.peers.values() if peer.nickname == text]
+        if not found:
+            raise UserError(f"there is no peer {text}; `tulle status peers` lists all that are known", 404)
+        if len(found) > 1:
+            names = ", ".join(format_name(match) for match in sorted(found))
+            raise UserError(
+                f"several peers are called {text}: {names}; use the name of the one you mean", 409
+            )
+        return found[0]
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _wake(self, link: Link) -> None:
+        self._writable[link.id] = None
+
+    def _handle(self, link: Link, item: Features | Message, now: Instant) -> None:
+        if isinstance(item, Features):
+            self._keeper.greet(link, item, now)
+        elif isinstance(item, GossipMessage) and item.channel == CHANNEL:
+            self._hear_topology(link, item.payload, now)
+        elif isinstance(item, GossipMessage):
+            self._gossip.gossip(link, item, now)
+        elif isinstance(item, BroadcastMessage) and item.channel == CHANNEL:
+            self._hear_topology(link, item.payload, now)
+        elif isinstance(item, BroadcastMessage):
+            self._gossip.broadcast(link, item, now)
+        elif isinstance(item, UnicastMessage):
+            if item.channel == CHANNEL:
+                raise BadMessage("the topology has no messages for a single peer")
+            self._gossip.unicast(link, item, now)
+        elif isinstance(item, Control):
+            self._hear_control(link, item)
+
+    def _hear_topology(self, link: Link, payload: bytes, now: Instant) -> None:
+        merge = self._news.receive(link, payload, now)
+        if merge.refused:
+            self._events.append(Log("warning", f"{describe(link)}: told of more peers than we can remember"))
+        if merge.contested:
+            self._events.append(
+                Log("info", "another peer, or an earlier run of this one, speaks in our name")
+            )
+        if merge.fresh or merge.contested:
+            self._topology_changed(now)
+
+    def _hear_control(self, link: Link, message: Control) -> None:
+        if message.carrier >= len(link.carriers):
+            raise BadMessage(f"a control message for carrier {message.carrier}, which was not agreed on")
+        if link.is_up:
+            self._events.append(CarrierControl(link.id, message.carrier, message.tag, message.payload))
+
+    def _encode(self, link: Link, item: Message | StatePart, now: Instant) -> list[Message]:
+        if not isinstance(item, StatePart):
+            return [item]
+        if item.channel != CHANNEL:
+            return self._gossip.encode(link, item, now)
+        names = (
+            None
+            if item.keys is None
+            else frozenset(PeerName(key) for key in item.keys if isinstance(key, int))
+        )
+        payloads = self._news.payloads(link, names, now)
+        if names is None:
+            self._gossip.note_size(CHANNEL, sum(map(len, payloads)))
+        return [GossipMessage(CHANNEL, self._config.name, payload) for payload in payloads]
+
+    def _link_up(self, link: Link, now: Instant) -> None:
+        greeting = link.greeting
+        assert greeting is not None
+        known = self._topology.peers.get(greeting.name)
+        new = greeting.name not in self._routes.unicast_all
+        restarted = known is not None and not is_placeholder(known) and known.uid != greeting.uid
+        met = self._topology.introduce(
+            PeerSummary(greeting.name, greeting.nickname, greeting.uid, 0, greeting.short_id, ())
+        )
+        address = format_address(link.remote)
+        self._topology.connect(ConnectionSummary(greeting.name, address, link.outbound, False))
+        self._news.neighbour_up(greeting.name)
+        if new or restarted:
+            self._introductions.plan(link, now)
+            self._introduce(now)
+        if met:
+            self._news.changed((greeting.name,), now)
+        self._me_changed(now)
+
+    def _link_down(self, link: Link, now: Instant) -> None:
+        assert link.peer is not None
+        self._terminations += 1
+        self._news.neighbour_down(link.peer)
+        self._introductions.cancel(link.peer)
+        self._topology.disconnect(link.peer)
+        self._me_changed(now)
+
+    def _introduce(self, now: Instant) -> None:
+        for link in self._introductions.due(now):
+            self._news.introduce(link)
+            for channel in self._gossip.channel_names:
+                link.queue.add_full(channel)
+            self._wake(link)
+
+    def _me_changed(self, now: Instant) -> None:
+        self._news.changed((self._config.name,), now)
+        self._topology_changed(now)
+
+    def _topology_changed(self, now: Instant) -> None:
+        if self._membership.changed(now):
+            self._news.changed((self._config.name,), now)
+        self._connector.disturb(now)

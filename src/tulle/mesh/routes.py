@@ -1,0 +1,121 @@
+"""Which way to a peer, and which neighbours to pass a broadcast to.
+
+Both come from a breadth-first search in which each level is expanded in ascending order of names and a peer
+belongs to whoever reached it first. That makes the broadcast tree of a source the same at every peer that
+sees the same topology: each peer computes only its own place in it, and no copy is lost or doubled.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from tulle.mesh.graph import Graph, bits
+from tulle.mesh.peername import PeerName
+
+
+class _Place(NamedTuple):
+    """Our place in one source's tree; a peer that the source does not reach has neither."""
+
+    parent: PeerName | None
+    children: tuple[PeerName, ...]
+
+
+class Routes:
+    """Routes seen from one peer. Always up to date: computed when asked for, kept until the graph changes."""
+
+    def __init__(self, graph: Graph, me: PeerName) -> None:
+        self._graph = graph
+        self._me = me
+        self._generation = -1
+        self._unicast: dict[bool, dict[PeerName, PeerName]] = {}
+        self._places: dict[tuple[bool, PeerName], _Place] = {}
+
+    @property
+    def unicast(self) -> Mapping[PeerName, PeerName]:
+        """Next hop to every other peer that frames can reach: over connections established at both ends."""
+        return self._next_hops(all_connections=False)
+
+    @property
+    def unicast_all(self) -> Mapping[PeerName, PeerName]:
+        """Next hop to every other peer that gossip can reach: over connections of any state."""
+        return self._next_hops(all_connections=True)
+
+    def broadcast(self, source: PeerName) -> tuple[PeerName, ...]:
+        """The neighbours to which we pass frames that ``source`` broadcasts."""
+        return self._place(source, all_connections=False).children
+
+    def broadcast_all(self, source: PeerName) -> tuple[PeerName, ...]:
+        """The neighbours to which we pass gossip that ``source`` broadcasts."""
+        return self._place(source, all_connections=True).children
+
+    def parent(self, source: PeerName) -> PeerName | None:
+        """The neighbour from which frames that ``source`` broadcasts come to us; None if none do."""
+        return self._place(source, all_connections=False).parent
+
+    def _edges(self, all_connections: bool) -> list[int]:
+        return self._graph.listed if all_connections else self._graph.mutual
+
+    def _sync(self) -> None:
+        if self._generation != self._graph.generation:
+            self._generation = self._graph.generation
+            self._unicast.clear()
+            self._places.clear()
+
+    def _next_hops(self, all_connections: bool) -> dict[PeerName, PeerName]:
+        self._sync()
+        known = self._unicast.get(all_connections)
+        if known is None:
+            known = self._unicast[all_connections] = self._search_hops(self._edges(all_connections))
+        return known
+
+    def _search_hops(self, edges: list[int]) -> dict[PeerName, PeerName]:
+        names = self._graph.names
+        start = self._graph.bit(self._me)
+        if start is None:
+            return {}
+        hops: dict[PeerName, PeerName] = {}
+        for bit, found, _ in _expand(self._graph, edges, start):
+            via = hops.get(names[bit])
+            for other in bits(found):
+                hops[names[other]] = names[other] if via is None else via
+        return hops
+
+    def _place(self, source: PeerName, all_connections: bool) -> _Place:
+        self._sync()
+        key = (all_connections, source)
+        place = self._places.get(key)
+        if place is None:
+            place = self._search_place(source, self._edges(all_connections))
+            if self._graph.bit(source) is not None:
+                self._places[key] = place
+        return place
+
+    def _search_place(self, source: PeerName, edges: list[int]) -> _Place:
+        graph = self._graph
+        me, start = graph.bit(self._me), graph.bit(source)
+        if me is None or start is None:
+            return _Place(None, ())
+        parent: PeerName | None = None
+        reached_me = start == me
+        for bit, found, reached in _expand(graph, edges, start):
+            if bit == me:
+                return _Place(parent, tuple(sorted(graph.names[child] for child in bits(found))))
+            if not reached_me and found >> me & 1:
+                reached_me, parent = True, graph.names[bit]
+            if reached_me and not edges[me] & ~reached:
+                return _Place(parent, ())
+        return _Place(parent, ())
+
+
+def _expand(graph: Graph, edges: list[int], start: int) -> Iterator[tuple[int, int, int]]:
+    """Search from ``start``; yields (peer expanded, what it is the first to reach, all reached so far)."""
+    names = graph.names
+    reached = 1 << start
+    level = [start]
+    while level:
+        following = 0
+        for bit in level:
+            found = edges[bit] & ~reached
+            reached |= found
+            following |= found
+            yield bit, found, reached
+        level = sorted(bits(following), key=names.__getitem__)

@@ -1,0 +1,204 @@
+"""Meshes on a network in memory: each behaves like a daemon whose carriers always work."""
+
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+from typing import TypeVar
+
+from sim.mesh.network import Address, Network
+from tulle.mesh.channel import Channel
+from tulle.mesh.events import (
+    CloseLink,
+    Dial,
+    LinkDown,
+    LinkId,
+    LinkUp,
+    Log,
+    MeshEvent,
+    PeersGone,
+    Resolve,
+    Writable,
+)
+from tulle.mesh.mesh import Mesh, MeshConfig
+from tulle.mesh.peername import PeerName
+from tulle.mesh.views import LinkState
+
+Result = TypeVar("Result")
+PORT = 6783
+
+
+class MeshHost:
+    """One mesh and what a daemon does for it. ``establish`` says whether frames pass on a link to a peer."""
+
+    def __init__(
+        self,
+        network: Network,
+        ip: str,
+        mesh: Mesh,
+        establish: Callable[[PeerName], bool] = lambda peer: True,
+    ) -> None:
+        self.ip = ip
+        self.port = mesh.config.port
+        self.mesh = mesh
+        self.network = network
+        self.events: list[MeshEvent] = []
+        self.gone: list[PeerName] = []
+        self._establish = establish
+        self._up: dict[PeerName, LinkId] = {}
+        self._planned = float("inf")
+        self._resolve: Callable[[str], Sequence[str]] = lambda host: ()
+        network.add(self)
+        self.run(lambda: None)
+
+    @property
+    def name(self) -> PeerName:
+        return self.mesh.self_name
+
+    @property
+    def neighbours(self) -> set[PeerName]:
+        """The peers with a link that is up."""
+        return set(self._up)
+
+    @property
+    def established(self) -> set[PeerName]:
+        """The peers with a link on which frames pass."""
+        return {view.peer for view in self.mesh.links() if view.state is LinkState.ESTABLISHED and view.peer}
+
+    def connect(self, *targets: str, replace: bool = False) -> None:
+        self.run(lambda: self.mesh.connect(targets, replace, self.network.clock.now))
+
+    def resolve_with(self, resolve: Callable[[str], Sequence[str]]) -> None:
+        """Answer look-ups like this."""
+        self._resolve = resolve
+
+    # -- what the network tells --------------------------------------------------------------------------
+
+    def accept(self, connection: int, remote: Address) -> bool:
+        here = (self.ip, self.port)
+        return self.run(lambda: self.mesh.accepted(LinkId(connection), remote, here, self.network.clock.now))
+
+    def dialled(self, connection: int, target: Address, local: Address) -> None:
+        self.run(lambda: self.mesh.dialled(LinkId(connection), target, local, self.network.clock.now))
+
+    def dial_failed(self, target: Address, reason: str) -> None:
+        self.run(lambda: self.mesh.dial_failed(target, reason, self.network.clock.now))
+
+    def received(self, connection: int, data: bytes) -> None:
+        self.run(lambda: self.mesh.received(LinkId(connection), data, self.network.clock.now))
+
+    def closed(self, connection: int, reason: str) -> None:
+        self.run(lambda: self.mesh.closed(LinkId(connection), reason, self.network.clock.now))
+
+    # -- what the mesh wants -----------------------------------------------------------------------------
+
+    def run(self, call: Callable[[], Result]) -> Result:
+        """Call the mesh and do what it then asks for."""
+        result = call()
+        while events := self.mesh.collect():
+            for event in events:
+                self._obey(event)
+        self._plan()
+        return result
+
+    def _obey(self, event: MeshEvent) -> None:
+        now = self.network.clock.now
+        if not isinstance(event, Writable | Log):
+            self.events.append(event)
+        match event:
+            case Dial(target):
+                self.network.dial(self, target)
+            case CloseLink(link, _):
+                self.network.close(link)
+            case Writable(link):
+                while data := self.mesh.pull(link, now):
+                    self.network.send(link, data)
+            case LinkUp(link, peer):
+                assert peer not in self._up, "two links to one peer"
+                self._up[peer] = link
+                if self._establish(peer):
+                    self.mesh.set_established(link, True, now)
+            case LinkDown(link, peer):
+                assert self._up.pop(peer) == link
+            case PeersGone(names):
+                self.gone.extend(names)
+            case Resolve(host):
+                self.mesh.resolved(host, self._resolve(host), now)
+
+    def _plan(self) -> None:
+        due = max(self.mesh.next_deadline(), self.network.clock.mono)
+        if due < self._planned:
+            self._planned = due
+            self.network.clock.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        if self.network.clock.mono < self._planned:
+            return
+        self._planned = float("inf")
+        self.run(lambda: self.mesh.tick(self.network.clock.now))
+
+
+class Cluster:
+    """Several hosts named 1, 2, 3 ... at 10.0.x.y."""
+
+    def __init__(self, seed: int = 0, latency: float = 0.001) -> None:
+        self.network = Network(latency)
+        self.hosts: dict[int, MeshHost] = {}
+        self._rng = Random(seed)
+
+    def start(
+        self,
+        number: int,
+        *targets: int | str,
+        channels: Iterable[Channel] = (),
+        establish: Callable[[PeerName], bool] = lambda peer: True,
+        **config: object,
+    ) -> MeshHost:
+        """Start (or start anew) a host that connects to ``targets``: other hosts' numbers, or text."""
+        rng = Random(self._rng.getrandbits(64))
+        settings = {"name": PeerName(number), "nickname": f"h{number}", "uid": rng.getrandbits(64), **config}
+        mesh = Mesh(MeshConfig(**settings), rng)  # type: ignore[arg-type]
+        for channel in channels:
+            mesh.add_channel(channel)
+        host = self.hosts[number] = MeshHost(self.network, ip_of(number), mesh, establish)
+        host.connect(*(ip_of(target) if isinstance(target, int) else target for target in targets))
+        return host
+
+    def stop(self, number: int, silently: bool = False) -> None:
+        """The host's daemon ends, or with ``silently`` its machine loses power."""
+        self.network.remove(ip_of(number), silently)
+        del self.hosts[number]
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        self.network.clock.run_until(self.network.clock.mono + seconds)
+
+    def run_until(self, condition: Callable[[], bool], limit: float, step: float = 0.05) -> float:
+        """Let time pass until ``condition`` holds; how long that took. Fails after ``limit`` seconds."""
+        start = self.network.clock.mono
+        while not condition():
+            passed = self.network.clock.mono - start
+            assert passed < limit, f"not so after {limit} s"
+            self.run(step)
+        return self.network.clock.mono - start
+
+    def cut(self, one: Iterable[int], other: Iterable[int], reset: bool = False) -> None:
+        self.network.cut([ip_of(n) for n in one], [ip_of(n) for n in other], reset)
+
+    def is_full_mesh(self) -> bool:
+        """Whether everybody has a link to everybody on which frames pass."""
+        names = {host.name for host in self.hosts.values()}
+        return all(host.established == names - {host.name} for host in self.hosts.values())
+
+    def agrees(self) -> bool:
+        """Whether everybody knows the same of everybody (other than those nobody has described)."""
+        views = [dict(host.mesh.peers()) for host in self.hosts.values()]
+        return all(view == views[0] for view in views)
+
+    def sees_all(self) -> bool:
+        """Whether frames find a way from everybody to everybody."""
+        names = {host.name for host in self.hosts.values()}
+        return all(set(host.mesh.routes.unicast) == names - {host.name} for host in self.hosts.values())
+
+
+def ip_of(number: int) -> str:
+    """The address of host ``number``."""
+    return f"10.0.{number // 250}.{number % 250 + 1}"
