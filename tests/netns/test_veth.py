@@ -130,6 +130,14 @@ def test_attaching_again_repairs(
     assert container.pings("169.254.53.53")
 
 
+def test_attaching_again_brings_another_mtu(
+    host: Namespace, run: Run, container: Space, target: Container, wiring: Wiring
+) -> None:
+    run(attach(target, [ONE], wiring))
+    made = run(attach(target, [ONE], replace(wiring, mtu=1300)))
+    assert link(container, "tulle0")["mtu"] == link(host, made.host_name)["mtu"] == 1300
+
+
 def test_detaching_an_address_keeps_the_others(
     run: Run, container: Space, target: Container, wiring: Wiring
 ) -> None:

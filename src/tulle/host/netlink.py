@@ -37,6 +37,8 @@ _HEADER = struct.Struct("=IHHII")
 _SOL_NETLINK, _EXT_ACK, _STRICT_CHECK = 270, 11, 12
 _ACK_HAS_TEXT, _ACK_CAPPED, _DUMP_CHANGED = 0x200, 0x100, 0x10
 _TEXT = 1
+_AT_ONCE = 64
+"""Requests whose answers fit into a socket's queue with room to spare."""
 
 
 class AddressMessage(ifaddrmsg):  # type: ignore[misc]
@@ -116,13 +118,18 @@ class Rtnl:
         self._socket.close()
 
     def send(self, requests: Sequence[Request]) -> None:
-        """Have all requests done, in order, in one system call.
+        """Have all requests done, in order, many of them in one system call.
 
         The kernel works through all of them even if one fails; the first failure that is not tolerated is
         raised as KernelRefused.
         """
-        if not requests:
-            return
+        refusals: list[KernelRefused] = []
+        for start in range(0, len(requests), _AT_ONCE):
+            refusals += self._send_some(requests[start : start + _AT_ONCE])
+        if refusals:
+            raise refusals[0]
+
+    def _send_some(self, requests: Sequence[Request]) -> list[KernelRefused]:
         numbered = {self._next(): request for request in requests}
         self._socket.send(b"".join(request.encode(number, ACK) for number, request in numbered.items()))
         refusals = []
@@ -131,8 +138,7 @@ class Rtnl:
                 request = numbered.pop(reply.sequence, None)
                 if request is not None and (refusal := _refusal(request, reply)):
                     refusals.append(refusal)
-        if refusals:
-            raise refusals[0]
+        return refusals
 
     def get(self, request: Request) -> Any:
         """The message that answers ``request``, or None where it ended in a tolerated error."""

@@ -118,7 +118,7 @@ class _Pair:
     def finish(self, alias: str) -> None:
         """Bring the host's end up as a port of the bridge, without an IPv6 life of its own."""
         sysctl.write({f"ipv6/conf/{self.name}/{key}": value for key, value in _PORT_IPV6})
-        port = [("IFLA_IFALIAS", alias), ("IFLA_MASTER", self.bridge)]
+        port = [("IFLA_IFALIAS", alias), ("IFLA_MTU", self.wiring.mtu), ("IFLA_MASTER", self.bridge)]
         self.host.send([netlink.set_named_link(self.name, port, up=True)])
 
     def undo(self) -> None:
