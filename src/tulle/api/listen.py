@@ -50,6 +50,8 @@ def parse_tcp(text: str, default_port: int | None = None) -> TcpAddress:
     host, separator, port = text.rpartition(":")
     if not separator and default_port is not None:
         host, port = text, str(default_port)
+    elif not separator:
+        port = ""
     try:
         if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
             raise ValueError("port")

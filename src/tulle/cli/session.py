@@ -57,7 +57,7 @@ def checked(check: Callable[[str], Parsed], text: str, ctx: click.Context | None
 
 def say(text: str) -> None:
     """Output that the user asked for."""
-    click.echo(text, nl=not text.endswith("\n"))
+    click.echo(text, nl=not text.endswith("\n") if text else False)
 
 
 def say_json(value: Any) -> None:

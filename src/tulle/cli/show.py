@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tulle import __version__
-from tulle.api.client import NotRunning
+from tulle.api.client import Client, NotRunning, Refused
 from tulle.api.containers import EXPOSED_HOST, parse_container
 from tulle.cli.completion import complete_containers
 from tulle.cli.session import Session, checked, json_option, pass_session, say, say_json
@@ -53,7 +53,16 @@ def report(session: Session, template: str | None) -> None:
     if template is None:
         say(session.client.get("report"))
     else:
-        say(session.client.get("report", format=template))
+        say(_filled_in(session.client, template))
+
+
+def _filled_in(client: Client, template: str) -> str:
+    try:
+        return client.get("report", format=template)
+    except Refused as error:
+        if error.status == 400:
+            raise click.UsageError(str(error), click.get_current_context()) from None
+        raise
 
 
 @click.command()

@@ -23,7 +23,7 @@ SUBNET = IPv4Network("10.32.0.0/12")
 class FakeDaemon:
     """Implements DaemonApi. ``calls`` is what it was asked; ``error`` is raised by whatever is asked next.
 
-    With ``hold`` set, every request waits for it. ``asked`` and ``cancelled`` tell that a request has come, and
+    With ``hold`` set, every request waits for it. ``asked`` and ``cancelled`` tell that a request came and
     that one was given up.
     """
 
