@@ -111,7 +111,7 @@ class TopologyGossip:
         if merge.fresh:
             self._spread(merge.fresh, sender, now)
         if merge.outdated and sender.is_up and sender.peer is not None:
-            self._hold(sender.peer, merge.outdated, now)
+            self._hold(sender.peer, self._beyond(sender.peer, merge.outdated), now)
         if merge.contested:
             self._contest(now)
         return merge
@@ -149,11 +149,8 @@ class TopologyGossip:
         if greeting is None or not greeting.tells_all:
             link.queue.add_full(CHANNEL)
             return
-        peers = self._topology.peers
-        described = peers.get(greeting.name)
-        heard = {known.name for known in described.connections} if described else set()
-        names = peers.keys() - heard | {self._topology.me.name}
-        link.queue.add_gossip(CHANNEL, frozenset(names))
+        names = self._beyond(greeting.name, self._topology.peers.keys())
+        link.queue.add_gossip(CHANNEL, names | {self._topology.me.name})
 
     def release_to(self, link: Link, about: PeerName) -> None:
         """Do not hold back what this neighbour should be told about ``about``: a message from it follows."""
@@ -193,6 +190,14 @@ class TopologyGossip:
         slot = self._slots.get(link.peer) if link.is_up and link.peer is not None else None
         return 0 if slot is None else 1 << slot
 
+    def _listed_by(self, name: PeerName) -> set[PeerName]:
+        peer = self._topology.peers.get(name)
+        return {connection.name for connection in peer.connections} if peer else set()
+
+    def _beyond(self, name: PeerName, names: Iterable[PeerName]) -> frozenset[PeerName]:
+        """Those of ``names`` that this peer has no connection to, and so will not hear from."""
+        return frozenset(names) - self._listed_by(name)
+
     def _note_known(self, sender: Link, peers: Iterable[PeerSummary]) -> None:
         mask = self._mask(sender)
         for theirs in peers:
@@ -211,9 +216,7 @@ class TopologyGossip:
         alike = {name for name, link in up.items() if link.greeting and link.greeting.tells_all}
         others = up.keys() - alike
         if sender is not None and sender.greeting is not None and sender.greeting.tells_all:
-            described = self._topology.peers.get(sender.greeting.name)
-            if described is not None:
-                alike -= {connection.name for connection in described.connections}
+            alike -= self._listed_by(sender.greeting.name)
         audience = alike
         if others:
             audience |= others.intersection(random_neighbours(self._routes, self._rng, up.keys(), source))

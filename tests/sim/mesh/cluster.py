@@ -1,4 +1,4 @@
-"""Meshes on a network in memory: each behaves like a daemon whose carriers always work."""
+"""Meshes on a network in memory: each behaves like a daemon whose carriers work as a test wants."""
 
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
@@ -23,18 +23,26 @@ from tulle.mesh.peername import PeerName
 from tulle.mesh.views import LinkState
 
 Result = TypeVar("Result")
+Establish = Callable[[PeerName], float | None]
 PORT = 6783
 
 
+def at_once(peer: PeerName) -> float | None:
+    return 0.0
+
+
 class MeshHost:
-    """One mesh and what a daemon does for it. ``establish`` says whether frames pass on a link to a peer."""
+    """One mesh and what a daemon does for it.
+
+    ``establish`` says after how many seconds frames pass on a new link to a peer; None is never.
+    """
 
     def __init__(
         self,
         network: Network,
         ip: str,
         mesh: Mesh,
-        establish: Callable[[PeerName], bool] = lambda peer: True,
+        establish: Establish = at_once,
     ) -> None:
         self.ip = ip
         self.port = mesh.config.port
@@ -114,14 +122,27 @@ class MeshHost:
             case LinkUp(link, peer):
                 assert peer not in self._up, "two links to one peer"
                 self._up[peer] = link
-                if self._establish(peer):
-                    self.mesh.set_established(link, True, now)
+                self._establish_later(link, peer)
             case LinkDown(link, peer):
                 assert self._up.pop(peer) == link
             case PeersGone(names):
                 self.gone.extend(names)
             case Resolve(host):
                 self.mesh.resolved(host, self._resolve(host), now)
+
+    def _establish_later(self, link: LinkId, peer: PeerName) -> None:
+        delay = self._establish(peer)
+        if delay is None:
+            return
+        clock = self.network.clock
+
+        def establish() -> None:
+            self.run(lambda: self.mesh.set_established(link, True, clock.now))
+
+        if delay:
+            clock.call_at(clock.mono + delay, establish)
+        else:
+            self.mesh.set_established(link, True, clock.now)
 
     def _plan(self) -> None:
         due = max(self.mesh.next_deadline(), self.network.clock.mono)
@@ -149,7 +170,7 @@ class Cluster:
         number: int,
         *targets: int | str,
         channels: Iterable[Channel] = (),
-        establish: Callable[[PeerName], bool] = lambda peer: True,
+        establish: Establish = at_once,
         **config: object,
     ) -> MeshHost:
         """Start (or start anew) a host that connects to ``targets``: other hosts' numbers, or text."""
