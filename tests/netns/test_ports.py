@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
@@ -16,7 +17,7 @@ from tulle.host.attachments import Attachment
 from tulle.host.container import find_container
 from tulle.host.neighbours import who_has
 from tulle.host.ports import Ports
-from tulle.host.veth import Wiring
+from tulle.host.veth import Wiring, attach
 
 ONE, TWO = IPv4Interface("10.32.0.1/12"), IPv4Interface("10.32.0.2/12")
 
@@ -166,6 +167,19 @@ def test_attaching_many_at_once(life: Life, make_container: Callable[[], Space])
 
     spaces = [make_container() for _ in range(5)]
     assert life(work) == []
+
+
+def test_removing_all_takes_other_interface_names_along(
+    life: Life, host: Namespace, run: Run, container: Space, wiring: Wiring
+) -> None:
+    async def work(ports: Ports) -> None:
+        await ports.remove_all()
+
+    target = run(find_container(container.reference))
+    run(attach(target, [ONE], replace(wiring, interface="other0")))
+    container.ip("link set other0 down", "link set other0 name renamed0")
+    assert life(work) == []
+    assert [seen["ifname"] for seen in shown(container, "link")] == ["lo"]
 
 
 def test_an_address_that_moves_is_reachable_at_once(life: Life, make_container: Callable[[], Space]) -> None:

@@ -38,6 +38,11 @@ async def list_attached(bridge: str) -> list[Attachment]:
     return await asyncio.to_thread(_list_attached, bridge)
 
 
+async def remove_attachment(attachment: Attachment) -> None:
+    """Take a container off the bridge, whatever its interface is called; one that is gone is no error."""
+    await asyncio.to_thread(_remove, attachment.host_name)
+
+
 def to_alias(target: Container, interface: str) -> str:
     """What the host end carries as its alias. Raises UserError if the reference is too long for it."""
     ident = _SAME if target.ident == target.namespace else target.ident
@@ -56,6 +61,11 @@ def from_alias(alias: str | None) -> tuple[Container, str] | None:
         return None
     _mark, identity, interface, ident, reference = words
     return Container(identity if ident == _SAME else ident, identity, reference), interface
+
+
+def _remove(host_name: str) -> None:
+    with Rtnl() as rtnl:
+        rtnl.send([netlink.delete_named_link(host_name)])
 
 
 def _list_attached(bridge: str) -> list[Attachment]:

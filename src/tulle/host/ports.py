@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface
 from typing import Any, TypeVar
 
 from tulle.host import veth
-from tulle.host.attachments import Attachment, list_attached
+from tulle.host.attachments import Attachment, list_attached, remove_attachment
 from tulle.host.container import Container
 from tulle.host.monitor import Monitor, still_there
 from tulle.host.neighbours import Announcer
@@ -61,9 +61,11 @@ class Ports:
         return self._monitor.watched()
 
     async def remove_all(self) -> None:
-        """Take every container off the bridge."""
-        for attachment in await list_attached(self._wiring.bridge):
-            await self.detach(attachment.container, None)
+        """Take every container off the bridge, also those that joined under another interface name."""
+        async with self._turn:
+            for attachment in await list_attached(self._wiring.bridge):
+                self._monitor.forget(attachment.host_index)
+                await remove_attachment(attachment)
 
     async def _attach(
         self, container: Container, addresses: Sequence[IPv4Interface], wiring: Wiring
