@@ -38,6 +38,7 @@ class MeshPicture:
     ``short_ids`` has one owner per id: the peer with the lowest name. ``claims`` are the established
     connections of each peer as it says itself: what a dead daemon last said of its own is what its kernel
     still acts by. ``hops`` are our established neighbours, ``direct`` all neighbours that have a link.
+    ``lingering`` are hops to former neighbours, better for a moment than any detour the mesh believes in.
     """
 
     me: PeerName
@@ -46,6 +47,7 @@ class MeshPicture:
     routes: Routing
     hops: Mapping[PeerName, Hop]
     direct: Mapping[PeerName, Hop]
+    lingering: Mapping[PeerName, Hop] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +157,9 @@ class _Builder:
         picture = self._picture
         routes = {}
         for name, via in picture.routes.unicast.items():
-            if name in self._ids and via in picture.hops:
-                routes[self._ids[name]] = picture.hops[via]
+            hop = picture.lingering.get(name) or picture.hops.get(via)
+            if name in self._ids and hop is not None:
+                routes[self._ids[name]] = hop
         for ghost in self._ghosts:
             hop = self._ghost_route(ghost)
             if hop is not None:

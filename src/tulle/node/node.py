@@ -42,7 +42,8 @@ from tulle.names.events import Save as NameSave
 from tulle.names.nameserver import Nameserver
 from tulle.node.carriers import Carriers, Chosen
 from tulle.node.events import Frame, NodeEvent, Note, UseTables
-from tulle.node.picture import picture_of
+from tulle.node.lingering import Lingering
+from tulle.node.picture import hop_of, picture_of
 from tulle.node.records import Record, short_id_record
 
 Commit = Callable[[Sequence[Record]], None]
@@ -72,6 +73,7 @@ class Node:
         self._vxlan = parts.vxlan
         self._carriers = Carriers([parts.vxlan])
         self._forwarding = Forwarding(now, adopted)
+        self._lingering = Lingering()
         self._commit = commit
         self._unsaved: list[Record] = []
         self._storage_error: StorageError | None = None
@@ -99,14 +101,14 @@ class Node:
         for part in (self.ipam, self.names):
             if part is not None:
                 part.tick(now)
-        if self._forwarding.expire(now):
+        if self._forwarding.expire(now) | self._lingering.expire(now.mono):
             self._stale_tables = True
 
     def next_deadline(self) -> float:
         """When to call ``tick`` next, on the monotonic clock."""
         deadlines = [part.next_deadline() for part in (self.mesh, self._carriers, self._forwarding)]
         deadlines += [part.next_deadline() for part in (self.ipam, self.names) if part is not None]
-        return min(deadlines)
+        return min(self._lingering.next_expiry(), *deadlines)
 
     def connect(self, targets: Sequence[str], replace: bool, now: Instant) -> None:
         """Connect to these peers (and with ``replace`` to no others). Raises UserError."""
@@ -120,8 +122,9 @@ class Node:
 
     def forget_ghost(self, peer: PeerName) -> None:
         """A peer was removed for good: send its kernel nothing any more."""
-        if self._forwarding.forget(peer):
-            self._stale_tables = True
+        self._lingering.drop(peer)
+        self._forwarding.forget(peer)
+        self._stale_tables = True
 
     # -- asked by the daemon -------------------------------------------------------------------------------
 
@@ -209,9 +212,13 @@ class Node:
             case Log(level, text):
                 self._note(level, text)
             case LinkUp():
+                self._lingering.drop(event.peer)
                 self._carriers.link_up(event, self._short_id_of(event.peer), now)
                 self._stale_tables = True
             case LinkDown():
+                hop = hop_of(self._carriers, event.link)
+                if hop is not None:
+                    self._lingering.add(event.peer, hop, now.mono)
                 self._carriers.link_down(event, now)
                 self._stale_tables = True
             case CarrierControl(link, carrier, tag, payload):
@@ -280,7 +287,7 @@ class Node:
 
     def _compute_tables(self, now: Instant) -> None:
         self._stale_tables = False
-        tables = self._forwarding.update(picture_of(self.mesh, self._carriers), now)
+        tables = self._forwarding.update(picture_of(self.mesh, self._carriers, self._lingering), now)
         self._vxlan.watch(self._forwarding.watched(), now)
         self._events.append(UseTables(tables))
 

@@ -3,19 +3,28 @@
 from tulle.datapath.forwarding import MeshPicture
 from tulle.datapath.tables import Hop, ShortId
 from tulle.mesh.mesh import Mesh
+from tulle.mesh.events import LinkId
 from tulle.node.carriers import Carriers
+from tulle.node.lingering import Lingering
 
 
-def picture_of(mesh: Mesh, carriers: Carriers) -> MeshPicture:
+def hop_of(carriers: Carriers, link: LinkId) -> Hop | None:
+    """How frames reach the neighbour at the other end of a link; None if they do not."""
+    kind = carriers.kind(link)
+    near = carriers.lanes[link].neighbour if kind is not None else None
+    return None if kind is None or near is None else Hop(near.remote_ip, near.local_ip, kind)
+
+
+def picture_of(mesh: Mesh, carriers: Carriers, lingering: Lingering) -> MeshPicture:
     """The moment's picture: who is who, who is connected, and how each neighbour is reached."""
     hops = {}
     direct = {}
     for link, lane in carriers.lanes.items():
         near = lane.neighbour
         direct[near.peer] = Hop(near.remote_ip, near.local_ip)
-        kind = carriers.kind(link)
-        if kind is not None:
-            hops[near.peer] = Hop(near.remote_ip, near.local_ip, kind)
+        hop = hop_of(carriers, link)
+        if hop is not None:
+            hops[near.peer] = hop
     return MeshPicture(
         me=mesh.self_name,
         short_ids={owner: ShortId(short_id) for short_id, owner in mesh.short_ids.items()},
@@ -26,4 +35,5 @@ def picture_of(mesh: Mesh, carriers: Carriers) -> MeshPicture:
         routes=mesh.routes,
         hops=hops,
         direct=direct,
+        lingering=lingering.hops,
     )

@@ -1,0 +1,98 @@
+"""A cluster started at once: how long until everybody is connected to everybody, and what the gossip costs.
+
+Run as root: ``python bench/mesh_start.py [COUNT]``. Real daemons, one in each network namespace, all told of
+the first one only. The clock starts when the last of them answers.
+"""
+
+import http.client
+import json
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from lab.host import Host
+from lab.lab import Lab
+
+GIVE_UP = 120.0
+COUNTERS = """
+table inet bench {
+    counter sent { }
+    chain out {
+        type filter hook output priority 0
+        tcp sport 6783 counter name sent
+        tcp dport 6783 counter name sent
+    }
+}
+"""
+
+
+def run(count: int = 20) -> dict[str, float]:
+    """Seconds from the last answer to the full mesh, bytes of TCP until then (all hosts together)."""
+    with Lab() as lab:
+        hosts = lab.make_hosts(count)
+        for host in hosts:
+            host.run("nft", "-f", "-", text=COUNTERS)
+        began = time.monotonic()
+        for host in hosts:
+            host.begin_launch(*(() if host is hosts[0] else (hosts[0],)))
+        answered = _wait(hosts, lambda report: bool(report["Ready"]))
+        meshed = _wait(hosts, lambda report: _established(report) == count - 1)
+        sent = sum(_bytes_sent(host) for host in hosts)
+    return {
+        "daemons": count,
+        "answer_s": answered - began,
+        "mesh_s": max(0.0, meshed - answered),
+        "tcp_bytes": sent,
+    }
+
+
+def _wait(hosts: Sequence[Host], done: Any) -> float:
+    """When the last host was seen to be ``done``."""
+    waiting = list(hosts)
+    deadline = time.monotonic() + GIVE_UP
+    while waiting:
+        waiting = [host for host in waiting if not (report := _report(host)) or not done(report)]
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{[host.short for host in waiting]} did not get there in {GIVE_UP:.0f} s")
+        if waiting:
+            time.sleep(0.05)
+    return time.monotonic()
+
+
+def _report(host: Host) -> Any:
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    try:
+        connection.sock.connect(str(host.socket_path))
+        connection.request("GET", "/report", headers={"Accept": "application/json"})
+        answer = connection.getresponse()
+        return json.loads(answer.read()) if answer.status == 200 else None
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def _established(report: Any) -> int:
+    return sum(one["State"] == "established" for one in report["Router"]["Connections"])
+
+
+def _bytes_sent(host: Host) -> int:
+    listed = json.loads(host.run("nft", "-j", "list", "counters", "table", "inet", "bench").stdout)
+    return sum(entry["counter"]["bytes"] for entry in listed["nftables"] if "counter" in entry)
+
+
+def main() -> None:
+    """Print one table."""
+    result = run(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    for name, value in result.items():
+        print(f"{name:>10}  {value:,.2f}")
+
+
+if __name__ == "__main__":
+    main()
