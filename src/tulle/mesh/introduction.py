@@ -2,8 +2,8 @@
 
 Such a peer gets the complete state of every channel. When many hosts start at once, everybody is new to
 everybody, and complete states sent at the first moment would be most of the traffic and mostly the same. So
-between peers of our kind it is put off until no more new peers turn up, but not for long. Until then both have
-learned who else the other is connected to: what a peer's own neighbours have to say it hears from them.
+between peers of our kind it is put off until no more new peers turn up, but not for long. Until then both
+have learned who else the other is connected to: what a peer's own neighbours have to say it hears from them.
 """
 
 import math

@@ -5,6 +5,7 @@ emitted for the survivor after ``LinkDown`` for the one it replaces, and never f
 state by peer cannot be overtaken by a connection that is about to die.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from random import Random
 
@@ -60,6 +61,8 @@ class LinkKeeper:
         self._wake = wake
         self._risen = risen
         self._fallen = fallen
+        self.terminations = 0
+        self._wake_at = math.inf
         self._conn_ids: dict[LinkId, int] = {}
 
     def open(self, link_id: LinkId, remote: Address, local: Address, outbound: bool, now: Instant) -> Link:
@@ -71,6 +74,7 @@ class LinkKeeper:
         link = Link(link_id, remote, local, outbound, session, now)
         self._conn_ids[link_id] = conn_id
         self._links.add(link)
+        self._wake_at = min(self._wake_at, link.wake)
         self._wake(link)
         return link
 
@@ -110,18 +114,21 @@ class LinkKeeper:
 
     def tick(self, now: Instant) -> None:
         """Heartbeats, and connections that waited too long."""
+        if now.mono < self._wake_at:
+            return
         for link in list(self._links.all.values()):
-            if now.mono < link.wake:
+            if now.mono < link.wake or link.id not in self._links.all:
                 continue
             if link.overdue(now):
                 self._expire(link, now)
             else:
                 link.tick(now)
                 self._wake(link)
+        self._wake_at = min((link.wake for link in self._links.all.values()), default=math.inf)
 
     def next_deadline(self) -> float:
-        """When ``tick`` must be called next."""
-        return min((link.wake for link in self._links.all.values()), default=float("inf"))
+        """When ``tick`` must be called next, perhaps for nothing: bytes that arrive put deadlines off."""
+        return self._wake_at
 
     # -- registration ------------------------------------------------------------------------------------
 
@@ -149,6 +156,7 @@ class LinkKeeper:
             self.close(link, DUPLICATE, now)
         else:
             link.stand_by(now)
+            self._wake_at = min(self._wake_at, link.wake)
             old.queue.add_message(Heartbeat())
             self._wake(old)
 
@@ -164,6 +172,7 @@ class LinkKeeper:
             return
         assert link.greeting is not None
         link.rise(now)
+        self._wake_at = min(self._wake_at, link.wake)
         self._links.raise_up(link)
         self._emit(
             LinkUp(
@@ -206,6 +215,7 @@ class LinkKeeper:
         was_up = self._links.remove(link)
         self._conn_ids.pop(link.id, None)
         if was_up and link.peer is not None:
+            self.terminations += 1
             self._emit(LinkDown(link.id, link.peer, reason))
             self._fallen(link, now)
         if reason != DUPLICATE:

@@ -7,7 +7,7 @@ Whoever does the I/O reports connections and bytes, calls ``pull`` when a socket
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from tulle.errors import BadMessage, UserError
+from tulle.errors import BadMessage
 from tulle.instant import Instant
 from tulle.mesh.addresses import format_address
 from tulle.mesh.channel import Channel
@@ -34,17 +34,17 @@ from tulle.mesh.events import (
 )
 from tulle.mesh.gossip import GossipRouter
 from tulle.mesh.greeting import Unacceptable
-from tulle.mesh.introduction import Introductions
-from tulle.mesh.keeper import LinkKeeper, SessionFactory, describe
+from tulle.mesh.keeper import LinkKeeper, SessionFactory
 from tulle.mesh.links import LinkTable
-from tulle.mesh.membership import Membership
-from tulle.mesh.peername import PeerName, format_name, parse_name
+from tulle.mesh.lookup import find_peer, label
+from tulle.mesh.neighbourhood import Neighbourhood
+from tulle.mesh.peername import PeerName
 from tulle.mesh.ratelimit import TokenBucket
 from tulle.mesh.routes import Routes
 from tulle.mesh.sendqueue import StatePart
 from tulle.mesh.shortids import draw
-from tulle.mesh.summary import ConnectionSummary, PeerSummary
-from tulle.mesh.topology import Topology, is_placeholder
+from tulle.mesh.summary import PeerSummary
+from tulle.mesh.topology import Topology
 from tulle.mesh.topology_gossip import CHANNEL, TopologyCodec, TopologyGossip
 from tulle.mesh.views import LinkView, TargetView
 
@@ -80,16 +80,23 @@ class Mesh:
         self._topology = Topology(PeerSummary(config.name, config.nickname, config.uid, 0, short_id, ()))
         self._routes = Routes(self._topology.graph, config.name)
         self._links = LinkTable()
-        emit = self._events.append
-        self._membership = Membership(self._topology, rng, emit)
-        self._news = TopologyGossip(
-            self._topology, self._routes, self._links, TOPOLOGY_CODECS, rng, self._wake
-        )
+        emit, wake = self._events.append, self._wake
+        news = TopologyGossip(self._topology, self._routes, self._links, TOPOLOGY_CODECS, rng, wake)
         self._gossip = GossipRouter(
-            config.name, self._routes, self._links, rng, emit, self._wake, self._news.release_to
+            config.name, self._routes, self._links, rng, emit, wake, announce=news.release_to
         )
-        self._introductions = Introductions(self._links)
         self._connector = Connector(config, rng, self._topology, self._links, emit)
+        self._neighbourhood = Neighbourhood(
+            self._topology,
+            self._routes,
+            self._links,
+            news,
+            self._gossip,
+            rng,
+            emit,
+            wake,
+            disturb=self._connector.disturb,
+        )
         self._keeper = LinkKeeper(
             config,
             rng,
@@ -98,11 +105,10 @@ class Mesh:
             self._connector,
             session_factory,
             emit,
-            self._wake,
-            self._link_up,
-            self._link_down,
+            wake,
+            risen=self._neighbourhood.link_up,
+            fallen=self._neighbourhood.link_down,
         )
-        self._terminations = 0
         self._accepts = TokenBucket(ACCEPT_BURST, ACCEPTS_PER_SECOND)
 
     def add_channel(self, channel: Channel) -> None:
@@ -181,25 +187,16 @@ class Mesh:
     def tick(self, now: Instant) -> None:
         """Do what is due."""
         self._keeper.tick(now)
-        self._introduce(now)
         self._gossip.tick(now, also=CHANNEL)
-        self._news.tick(now)
-        gone = self._membership.tick(now)
-        if gone:
-            self._news.forget(gone)
-            self._connector.disturb(now)
-            if self._membership.keep_short_id():
-                self._news.changed((self._config.name,), now)
+        self._neighbourhood.tick(now)
         self._connector.tick(now)
 
     def next_deadline(self) -> float:
         """When to call ``tick`` next, on the monotonic clock."""
         return min(
             self._keeper.next_deadline(),
-            self._introductions.next_deadline(),
             self._gossip.next_deadline(),
-            self._news.next_deadline(),
-            self._membership.next_deadline(),
+            self._neighbourhood.next_deadline(),
             self._connector.next_deadline(),
         )
 
@@ -220,8 +217,7 @@ class Mesh:
         if known is None or known.peer is None or not known.is_up:
             return
         known.establish(established)
-        if self._topology.establish(known.peer, established):
-            self._me_changed(now)
+        self._neighbourhood.established(known.peer, established, now)
 
     def send_control(self, link: LinkId, carrier: int, tag: int, payload: bytes, now: Instant) -> None:
         """Pass a message to the carrier at the other end; ignored if the link is gone."""
@@ -294,8 +290,7 @@ class Mesh:
 
     def label(self, name: PeerName) -> str:
         """A peer for people to read: name, and nickname if there is one."""
-        nickname = self.nickname(name)
-        return f"{format_name(name)}({nickname})" if nickname else format_name(name)
+        return label(name, self.nickname(name))
 
     def natives(self) -> frozenset[PeerName]:
         """The neighbours that run tulle."""
@@ -306,25 +301,11 @@ class Mesh:
     @property
     def terminations(self) -> int:
         """How many links have ended since the start."""
-        return self._terminations
+        return self._keeper.terminations
 
     def find_peer(self, text: str) -> PeerName:
-        """The known peer with this name or nickname. Raises UserError if there is none or more than one."""
-        try:
-            name = parse_name(text)
-        except ValueError:
-            name = None
-        if name is not None and self.known(name):
-            return name
-        found = [peer.name for peer in self._topology.peers.values() if peer.nickname == text]
-        if not found:
-            raise UserError(f"there is no peer {text}; `tulle status peers` lists all that are known", 404)
-        if len(found) > 1:
-            names = ", ".join(format_name(match) for match in sorted(found))
-            raise UserError(
-                f"several peers are called {text}: {names}; use the name of the one you mean", 409
-            )
-        return found[0]
+        """The known peer with this name or nickname. Raises UserError if there is none, or more than one."""
+        return find_peer(self._topology.peers, text)
 
     # -- inside ------------------------------------------------------------------------------------------
 
@@ -335,11 +316,11 @@ class Mesh:
         if isinstance(item, Features):
             self._keeper.greet(link, item, now)
         elif isinstance(item, GossipMessage) and item.channel == CHANNEL:
-            self._hear_topology(link, item.payload, now)
+            self._neighbourhood.hear(link, item.payload, now)
         elif isinstance(item, GossipMessage):
             self._gossip.gossip(link, item, now)
         elif isinstance(item, BroadcastMessage) and item.channel == CHANNEL:
-            self._hear_topology(link, item.payload, now)
+            self._neighbourhood.hear(link, item.payload, now)
         elif isinstance(item, BroadcastMessage):
             self._gossip.broadcast(link, item, now)
         elif isinstance(item, UnicastMessage):
@@ -348,17 +329,6 @@ class Mesh:
             self._gossip.unicast(link, item, now)
         elif isinstance(item, Control):
             self._hear_control(link, item)
-
-    def _hear_topology(self, link: Link, payload: bytes, now: Instant) -> None:
-        merge = self._news.receive(link, payload, now)
-        if merge.refused:
-            self._events.append(Log("warning", f"{describe(link)}: told of more peers than we can remember"))
-        if merge.contested:
-            self._events.append(
-                Log("info", "another peer, or an earlier run of this one, speaks in our name")
-            )
-        if merge.fresh or merge.contested:
-            self._topology_changed(now)
 
     def _hear_control(self, link: Link, message: Control) -> None:
         if message.carrier >= len(link.carriers):
@@ -369,57 +339,5 @@ class Mesh:
     def _encode(self, link: Link, item: Message | StatePart, now: Instant) -> list[Message]:
         if not isinstance(item, StatePart):
             return [item]
-        if item.channel != CHANNEL:
-            return self._gossip.encode(link, item, now)
-        names = (
-            None
-            if item.keys is None
-            else frozenset(PeerName(key) for key in item.keys if isinstance(key, int))
-        )
-        payloads = self._news.payloads(link, names, now)
-        if names is None:
-            self._gossip.note_size(CHANNEL, sum(map(len, payloads)))
-        return [GossipMessage(CHANNEL, self._config.name, payload) for payload in payloads]
-
-    def _link_up(self, link: Link, now: Instant) -> None:
-        greeting = link.greeting
-        assert greeting is not None
-        known = self._topology.peers.get(greeting.name)
-        new = greeting.name not in self._routes.unicast_all
-        restarted = known is not None and not is_placeholder(known) and known.uid != greeting.uid
-        met = self._topology.introduce(
-            PeerSummary(greeting.name, greeting.nickname, greeting.uid, 0, greeting.short_id, ())
-        )
-        address = format_address(link.remote)
-        self._topology.connect(ConnectionSummary(greeting.name, address, link.outbound, False))
-        self._news.neighbour_up(greeting.name)
-        if new or restarted:
-            self._introductions.plan(link, now)
-            self._introduce(now)
-        if met:
-            self._news.changed((greeting.name,), now)
-        self._me_changed(now)
-
-    def _link_down(self, link: Link, now: Instant) -> None:
-        assert link.peer is not None
-        self._terminations += 1
-        self._news.neighbour_down(link.peer)
-        self._introductions.cancel(link.peer)
-        self._topology.disconnect(link.peer)
-        self._me_changed(now)
-
-    def _introduce(self, now: Instant) -> None:
-        for link in self._introductions.due(now):
-            self._news.introduce(link)
-            for channel in self._gossip.channel_names:
-                link.queue.add_full(channel)
-            self._wake(link)
-
-    def _me_changed(self, now: Instant) -> None:
-        self._news.changed((self._config.name,), now)
-        self._topology_changed(now)
-
-    def _topology_changed(self, now: Instant) -> None:
-        if self._membership.changed(now):
-            self._news.changed((self._config.name,), now)
-        self._connector.disturb(now)
+        source = self._neighbourhood if item.channel == CHANNEL else self._gossip
+        return source.encode(link, item, now)
