@@ -1,4 +1,4 @@
-"""The daemon's side of address management: requests as coroutines, with nothing left behind when one is dropped."""
+"""The daemon's side of address management: requests as coroutines that leave nothing behind when dropped."""
 
 import asyncio
 import logging
@@ -121,13 +121,14 @@ class Addresses:
         return Takeover(taken.addresses, tuple(map(mesh.label, taken.unasked)))
 
     async def leave(self, force: bool) -> None:
-        """Give our ranges away. Without ``force``, raises UserError if there are others but none can be reached."""
+        """Give our ranges away. Without ``force``, raises UserError if there are others but none in reach."""
         allocator = self.allocator
         others = [owner for owner in allocator.status().owners if owner.peer != allocator.config.peer]
         if others and not force and not self._engine.node.mesh.routes.unicast_all:
             raise UserError(
-                "no other peer can be reached, so nobody can take over the addresses of this host; they would count"
-                " as taken until 'tulle rmpeer' is run for it elsewhere. Connect first, or repeat with --force",
+                "no other peer can be reached, so nobody can take over the addresses of this host; they would"
+                " count as taken until 'tulle rmpeer' is run for it elsewhere. Connect first, or repeat with"
+                " --force",
                 409,
             )
         await self._ask(lambda ticket: allocator.leave(ticket, now()))

@@ -1,8 +1,8 @@
 """Containers on this host: attaching, detaching, and noticing that one is gone.
 
-The kernel knows which containers are attached, the allocator which addresses they hold, the nameserver what
-they are called. There is no fourth list: ``reconcile`` makes the three agree, at start and now and then, and a
-container's death is noticed at once.
+The kernel knows which containers are attached, the allocator which addresses they hold, the nameserver
+what they are called. There is no fourth list: ``reconcile`` makes the three agree, at start and now and then,
+and a container's death is noticed at once.
 """
 
 import asyncio

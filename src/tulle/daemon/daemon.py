@@ -31,6 +31,7 @@ from tulle.daemon.targets import targets_record
 from tulle.errors import UserError
 from tulle.host.dns_server import DnsServer
 from tulle.host.store import Store
+from tulle.ipam.status import StrayStatus
 from tulle.mesh.peername import format_name
 
 log = logging.getLogger(__name__)
@@ -242,11 +243,7 @@ class Daemon:
             warnings.append(str(node.storage_error))
         if node.ipam is not None:
             status = node.ipam.status()
-            warnings += [
-                f"{stray.ident} uses {stray.address}, which now belongs to {stray.nickname or format_name(stray.owner)}"
-                f"{' and is in use there too' if stray.denied else ''}; detach it and attach it again"
-                for stray in status.strays
-            ]
+            warnings += [_stray_warning(stray) for stray in status.strays]
             if status.unsaved:
                 warnings.append(
                     "the disk refused the last write of addresses: nothing new is handed out until it works"
@@ -284,3 +281,9 @@ class Services:
         self.names = Names(engine)
         self.containers = make_containers(self.addresses, self.names)
         self.exposures = Exposures(self.addresses, self.names, kernel.exposure)
+
+
+def _stray_warning(stray: StrayStatus) -> str:
+    owner = stray.nickname or format_name(stray.owner)
+    danger = " and is in use there too" if stray.denied else ""
+    return f"{stray.ident} uses {stray.address}, which now belongs to {owner}{danger}; detach it and attach it again"

@@ -37,7 +37,7 @@ class Exposures:
         interfaces: list[IPv4Interface] = []
         try:
             for spec in request.addresses or (AutoAddress(),):
-                interfaces.append(await self._addresses.obtain(EXPOSED_HOST, spec))
+                interfaces += [await self._addresses.obtain(EXPOSED_HOST, spec)]
             if request.hostname is not None:
                 self._names.add(EXPOSED_HOST, request.hostname, [one.ip for one in interfaces])
             for interface in interfaces:
@@ -51,7 +51,7 @@ class Exposures:
         return interfaces
 
     async def hide(self, specs: Sequence[AddressSpec]) -> list[IPv4Interface]:
-        """Take addresses from the host: those that the words mean, of the default subnet if there are none."""
+        """Take addresses from the host: those that are meant, those of the default subnet if none are named."""
         hidden = []
         for one in await self._exposure.exposed():
             if self._addresses.are_meant(one.address, specs):

@@ -26,7 +26,7 @@ class ContainerFiles:
         self._host_conf = Path(host_conf)
 
     def write(self, request: AttachRequest, addresses: Sequence[IPv4Interface]) -> None:
-        """Write what the request asks for. A file that cannot be written costs a log line, not the attachment."""
+        """Write what the request asks for. A file that cannot be written is only said in the log."""
         name = _namespace_name(request.container.ident)
         if name is None:
             return

@@ -14,7 +14,7 @@ FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 def main() -> int:
-    """Run a daemon to its end. The exit status is 2 for flags that cannot be used, 1 if it could not begin."""
+    """Run a daemon to its end. Exit status 2: flags that cannot be used; 1: it could not begin."""
     order: dict[str, Any] = json.load(sys.stdin)
     background = bool(order["background"])
     try:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Names:
-    """What the API and the attachments ask of the nameserver. With names turned off, most of it does nothing."""
+    """What the API and the attachments ask of the nameserver. With names off, most of it does nothing."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""What a node wants done by whoever does the I/O, besides the mesh's own orders and the allocator's answers."""
+"""What a node wants done by whoever does the I/O, besides what the mesh and the allocator want."""
 
 from dataclasses import dataclass
 

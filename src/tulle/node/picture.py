@@ -2,8 +2,8 @@
 
 from tulle.datapath.forwarding import MeshPicture
 from tulle.datapath.tables import Hop, ShortId
-from tulle.mesh.mesh import Mesh
 from tulle.mesh.events import LinkId
+from tulle.mesh.mesh import Mesh
 from tulle.node.carriers import Carriers
 from tulle.node.lingering import Lingering
 
