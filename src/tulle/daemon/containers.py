@@ -17,6 +17,7 @@ from tulle.api.daemon import AttachRequest, DetachRequest
 from tulle.daemon.addresses import Addresses
 from tulle.daemon.files import ContainerFiles
 from tulle.daemon.names import Names
+from tulle.errors import UserError
 from tulle.host import container
 from tulle.host.attachments import Attachment
 from tulle.host.ports import Ports
@@ -39,6 +40,16 @@ class Containers:
         """Adopt what an earlier life of the daemon attached, and forget what died meanwhile."""
         await self._ports.start()
         self.reconcile()
+
+    async def wire_again(self) -> None:
+        """Renew what attached containers know of the bridge, because its hardware address changed."""
+        for attachment in self._ports.attached():
+            try:
+                await self._ports.attach(attachment.container, [])
+            except UserError as error:
+                log.warning(
+                    "%s could not be told the bridge's new address: %s", attachment.container.ident, error
+                )
 
     def attached(self) -> Sequence[Attachment]:
         """What is attached, oldest first."""

@@ -286,4 +286,5 @@ class Services:
 def _stray_warning(stray: StrayStatus) -> str:
     owner = stray.nickname or format_name(stray.owner)
     danger = " and is in use there too" if stray.denied else ""
-    return f"{stray.ident} uses {stray.address}, which now belongs to {owner}{danger}; detach it and attach it again"
+    text = f"{stray.ident} uses {stray.address}, which now belongs to {owner}{danger}"
+    return f"{text}; detach it and attach it again"

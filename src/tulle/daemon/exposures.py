@@ -51,7 +51,7 @@ class Exposures:
         return interfaces
 
     async def hide(self, specs: Sequence[AddressSpec]) -> list[IPv4Interface]:
-        """Take addresses from the host: those that are meant, those of the default subnet if none are named."""
+        """Take addresses from the host: those that are meant; none named means the default subnet."""
         hidden = []
         for one in await self._exposure.exposed():
             if self._addresses.are_meant(one.address, specs):

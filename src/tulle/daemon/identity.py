@@ -19,18 +19,19 @@ class NameRecord:
     value: bytes
 
 
-def choose_name(
-    wanted: PeerName | None, records: Iterable[tuple[str, str, bytes]], rng: random.Random
-) -> PeerName:
-    """The name that was asked for, else the one of an earlier life, else a new random one."""
-    if wanted is not None:
-        return wanted
+def saved_name(records: Iterable[tuple[str, str, bytes]]) -> PeerName | None:
+    """The name of an earlier life on this state, if there was one."""
     for kind, key, value in records:
         if (kind, key) == (_KIND, _KEY):
             try:
                 return parse_name(value.decode())
             except ValueError:
-                break
+                return None
+    return None
+
+
+def random_name(rng: random.Random) -> PeerName:
+    """A new name, fit to be a hardware address too."""
     return PeerName((rng.getrandbits(48) | _LOCALLY_ADMINISTERED) & ~_GROUP)
 
 

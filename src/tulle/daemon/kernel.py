@@ -11,7 +11,7 @@ from tulle.daemon.options import LaunchOptions
 from tulle.datapath.tables import Tables
 from tulle.errors import UserError
 from tulle.host.attachments import Attachment
-from tulle.host.bridge import DEFAULT_RESOLVER, Bridge, BridgeConfig, add_port, ensure_bridge, remove_bridge
+from tulle.host.bridge import DEFAULT_RESOLVER, Bridge, BridgeConfig, ensure_bridge, remove_bridge
 from tulle.host.expose import Exposure
 from tulle.host.firewall import Firewall
 from tulle.host.ports import Ports
@@ -42,7 +42,10 @@ class Kernel:
     async def open(
         cls, options: LaunchOptions, name: PeerName, on_gone: Callable[[Attachment], None]
     ) -> "Kernel":
-        """Make, or take over, what the daemon needs of this machine. Raises UserError."""
+        """Make, or take over, what the daemon needs of this machine. Raises UserError.
+
+        The firewall comes before the data path, so that nothing is ever open that should be closed.
+        """
         resolver = own_resolver(options)
         mac = bridge_mac(name)
         bridge = await ensure_bridge(BridgeConfig(options.bridge, mac, options.mtu, resolver))
@@ -50,7 +53,6 @@ class Kernel:
         await firewall.start()
         path = await KernelPath.ensure(options.bridge, options.port + 1, options.mtu)
         path.set_resolver(resolver)
-        await add_port(options.bridge, path.names.vxlan, carrier=True)
         wiring = Wiring(
             bridge=options.bridge,
             interface=options.interface,

@@ -18,7 +18,7 @@ from tulle.daemon.containers import Containers
 from tulle.daemon.daemon import Daemon, Services
 from tulle.daemon.engine import Engine, now
 from tulle.daemon.files import ContainerFiles
-from tulle.daemon.identity import choose_name, name_record, new_uid
+from tulle.daemon.identity import name_record, new_uid, random_name, saved_name
 from tulle.daemon.kernel import Kernel, own_resolver
 from tulle.daemon.notify import notify
 from tulle.daemon.options import LaunchOptions
@@ -86,7 +86,8 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
 
     rng = random.SystemRandom()
     records = store.load()
-    name = choose_name(options.name, records, rng)
+    former = saved_name(records)
+    name = options.name or former or random_name(rng)
     store.commit([name_record(name)])
 
     mourner = _Mourner()
@@ -113,6 +114,8 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
     engine.pump()
     await services.containers.start()
     mourner.containers = services.containers
+    if former is not None and former != name:
+        engine.spawn(services.containers.wire_again())
     await services.exposures.adopt()
     engine.spawn(_reconcile_for_ever(services))
 
