@@ -14,6 +14,9 @@ from tulle.instant import Instant
 from tulle.mesh.events import LinkId
 from tulle.mesh.peername import PeerName
 
+EARLY = 0.025
+"""What is due within so many seconds is done at once, so that many paths are served in few turns."""
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:

@@ -9,6 +9,7 @@ the path for that.
 import struct
 from dataclasses import dataclass
 
+from tulle.datapath.carrier import EARLY
 from tulle.datapath.tapframe import ETHERNET_HEADER
 from tulle.errors import BadMessage
 
@@ -17,9 +18,6 @@ LOST_AFTER = 3
 """Unanswered probes of full size, one after the other, that mean the path is lost."""
 BACK_AFTER = 2
 """Answers, one after the other, that mean it works."""
-
-EARLY = 0.025
-"""A turn may come so much early, so that the turns of many paths can be taken together."""
 
 _LATE = 0.25
 _PATIENCE = 0.5
@@ -100,7 +98,7 @@ class EchoJudge:
         if question is None:
             return
         if not question.full:
-            self.small_passes = True
+            self.small_passes = not self.healthy
             return
         if now <= self.next_turn + _LATE:
             self._sample(now - question.sent)
@@ -108,6 +106,7 @@ class EchoJudge:
         self._row += 1
         if self._row >= BACK_AFTER:
             self.healthy = True
+            self.small_passes = False
         elif not self.healthy:
             self.next_turn = now
 
@@ -128,7 +127,7 @@ class EchoJudge:
         for number in list(self._late)[:-_REMEMBERED]:
             del self._late[number]
         if self.healthy and self._missed >= LOST_AFTER:
-            self.healthy = self.small_passes = False
+            self.healthy = False
 
     def _forgive(self, now: float) -> None:
         """We come late: answers may have been lost for our own sake, so the open questions get more time."""

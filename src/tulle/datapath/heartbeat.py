@@ -6,6 +6,7 @@ direction at a time.
 
 import struct
 
+from tulle.datapath.carrier import EARLY
 from tulle.datapath.tapframe import ETHERNET_HEADER
 
 FAST = 0.5
@@ -42,7 +43,7 @@ class Heartbeats:
 
     def send(self, now: float) -> bool:
         """Whether one is due now; if so the next is planned."""
-        if now < self.next_send:
+        if now + EARLY < self.next_send:
             return False
         self.next_send = now + (SLOW if self.acknowledged else FAST)
         return True

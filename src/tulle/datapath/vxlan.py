@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from tulle.datapath import heartbeat
 from tulle.datapath.carrier import (
+    EARLY,
     Answered,
     CarrierEvent,
     CarrierState,
@@ -20,7 +21,7 @@ from tulle.datapath.carrier import (
     SendControl,
     SendFrame,
 )
-from tulle.datapath.echo import EARLY, SMALL, Echo, EchoJudge, decode_answer
+from tulle.datapath.echo import SMALL, Echo, EchoJudge, decode_answer
 from tulle.datapath.heartbeat import Heartbeats
 from tulle.datapath.tables import CarrierKind, ShortId
 from tulle.datapath.tapframe import (
@@ -117,6 +118,8 @@ class VxlanCarrier:
         path.neighbour = replace(path.neighbour, short_id=short_id)
         if short_id is not None:
             self._by_id[short_id] = link
+        path.heartbeats.next_send = min(path.heartbeats.next_send, now.mono + heartbeat.FAST)
+        path.judge.next_turn = min(path.judge.next_turn, now.mono + heartbeat.FAST)
         self._review(path, now.mono)
 
     def own_short_id(self, short_id: ShortId, now: Instant) -> None:
