@@ -58,16 +58,14 @@ class Refused(Exception):
         self.reply = reply
 
 
-class _Header(NamedTuple):
-    flags: int
-    edns: bool
+def _plain_headers() -> dict[bytes, tuple[int, bool]]:
+    """The header after the id, for every combination of harmless flags, without and with EDNS.
 
-
-def _plain_headers() -> dict[bytes, _Header]:
-    """The header after the id, for every combination of harmless flags, without and with EDNS."""
+    To each the flags that are repeated, and whether there is EDNS.
+    """
     combinations = [flags for flags in range(1 << 16) if flags & ~_PLAIN_FLAGS == 0]
     return {
-        struct.pack(">HHHHH", flags, 1, 0, 0, edns): _Header(flags & _KEPT_FLAGS, bool(edns))
+        struct.pack(">HHHHH", flags, 1, 0, 0, edns): (flags & _KEPT_FLAGS, edns == 1)
         for flags in combinations
         for edns in (0, 1)
     }
@@ -81,32 +79,28 @@ def read(query: bytes) -> Question | None:
     header = _PLAIN_HEADERS.get(query[2:HEADER])
     if header is None:
         return None
-    end = _name_end(query)
-    section = query[HEADER : end + 4]
-    if len(section) < 5 or len(section) != end + 4 - HEADER or section[-2:] != _CLASS_IN:
-        return None
-    size, edns = PLAIN_UDP, b""
-    if header.edns:
-        offer = _read_edns(query, end + 4)
-        if offer is None:
-            return None
-        size, edns = offer
-    elif len(query) != end + 4:
-        return None
-    return Question(section[:-4].lower(), section, section[-4] << 8 | section[-3], header.flags, size, edns)
-
-
-def _name_end(query: bytes) -> int:
-    """Where the name that begins after the header ends; 0 if it is not made of plain labels."""
     at = HEADER
     try:
         while (length := query[at]) != 0:
             if length > _LONGEST_LABEL:
-                return 0
+                return None
             at += length + 1
     except IndexError:
-        return 0
-    return at + 1 if at - HEADER < _LONGEST_NAME else 0
+        return None
+    end = at + 5
+    if query[at + 3 : end] != _CLASS_IN or at >= HEADER + _LONGEST_NAME:
+        return None
+    kept_flags, has_edns = header
+    size, edns = PLAIN_UDP, b""
+    if has_edns:
+        offer = _read_edns(query, end)
+        if offer is None:
+            return None
+        size, edns = offer
+    elif len(query) != end:
+        return None
+    rtype = query[at + 1] << 8 | query[at + 2]
+    return Question(query[HEADER : at + 1].lower(), query[HEADER:end], rtype, kept_flags, size, edns)
 
 
 def _read_edns(query: bytes, at: int) -> tuple[int, bytes] | None:

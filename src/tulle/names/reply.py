@@ -12,7 +12,7 @@ from random import Random
 import dns.flags
 import dns.rcode
 
-from tulle.names.hostname import is_inside, wire_form
+from tulle.names.hostname import wire_form
 from tulle.names.question import HEADER, PTR, SOA, A, Question
 
 RECORD = 16
@@ -88,8 +88,7 @@ class Replies:
         """``domain`` is in wire form."""
         self._domain = domain
         self._ttl = ttl
-        self._soa_head = _RECORD_HEAD.pack(SOA, _IN, ttl, 2 + 11 + 2 + _TIMES.size)
-        self._soa_tail = _TIMES.pack(1, 3600, 600, 86400, ttl)
+        self._soas: dict[int, bytes] = {}
 
     def pointer(self, question: Question, name: str) -> bytes:
         """The name of an address."""
@@ -98,38 +97,35 @@ class Replies:
         return _head(question, _OWN, answers=1) + record + question.edns
 
     def authority(self, question: Question) -> bytes:
-        """The SOA record of the domain itself."""
+        """The SOA record of the domain itself, which is what was asked for."""
         return _head(question, _OWN, answers=1) + self._soa(question) + question.edns
 
-    def no_data(self, question: Question) -> bytes:
-        """The name exists, but not with what was asked."""
-        return self._negative(question, 0)
+    def no_data(self, question: Question, inside: bool) -> bytes:
+        """The name exists, but not with what was asked. ``inside``: it is in our domain as it was asked.
 
-    def no_name(self, question: Question) -> bytes:
-        """There is no such name, nor any below it."""
-        return self._negative(question, _NO_NAME)
-
-    def _negative(self, question: Question, rcode: int) -> bytes:
-        """An answer without records.
-
-        In our domain the SOA record goes with it, by which a resolver knows how long it may remember
-        that. A single label or an address belongs to no domain of ours, so there is none.
+        In our domain the SOA record goes with it, by which a resolver knows how long it may remember that. A
+        single label or an address belongs to no domain of ours, so there is none.
         """
-        if is_inside(question.name, self._domain):
-            return _head(question, _OWN | rcode, authority=1) + self._soa(question) + question.edns
-        flags = _FOREIGN if rcode else _OWN
-        return _head(question, flags | rcode) + question.edns
+        if inside:
+            return _head(question, _OWN, authority=1) + self._soa(question) + question.edns
+        return _head(question, _OWN) + question.edns
+
+    def no_name(self, question: Question, inside: bool) -> bytes:
+        """There is no such name, nor any below it."""
+        if inside:
+            return _head(question, _OWN | _NO_NAME, authority=1) + self._soa(question) + question.edns
+        return _head(question, _FOREIGN | _NO_NAME) + question.edns
 
     def _soa(self, question: Question) -> bytes:
         """The SOA record, for a question in the domain, whose name it points back to."""
         at = HEADER + len(question.name) - len(self._domain)
-        domain = bytes((0xC0 | at >> 8, at & 0xFF))
-        return b"".join((domain, self._soa_head, domain, b"\x0ahostmaster", domain, self._soa_tail))
-
-
-def is_no_name(answer: bytes) -> bool:
-    """Whether an answer (without its id) says that the name does not exist."""
-    return answer[1] & 15 == _NO_NAME
+        found = self._soas.get(at)
+        if found is None:
+            domain = bytes((0xC0 | at >> 8, at & 0xFF))
+            times = _TIMES.pack(1, 3600, 600, 86400, self._ttl)
+            data = domain + b"\x0ahostmaster" + domain + times
+            found = self._soas[at] = domain + _RECORD_HEAD.pack(SOA, _IN, self._ttl, len(data)) + data
+        return found
 
 
 def _head(question: Question, flags: int, answers: int = 0, authority: int = 0) -> bytes:

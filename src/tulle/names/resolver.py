@@ -24,14 +24,11 @@ from tulle.names.question import (
     read,
     study,
 )
-from tulle.names.reply import Addresses, Positive, Replies, is_no_name
+from tulle.names.reply import Addresses, Positive, Replies
 
 _LARGEST_TCP = 65535
 _READY = 1 << 15
 """Queries whose answer is kept ready. When there are more, all are forgotten: redoing one is cheap."""
-
-_READY_MISSES = 1 << 12
-"""The same for names that do not exist: apart, for there is no end of them."""
 
 _HOST_TYPES = frozenset({A, AAAA, ANY})
 _NO_RECORDS = frozenset({41, *range(249, 255)})
@@ -57,24 +54,26 @@ class Resolver:
         self._generation = self._directory.generation
         self._addresses: dict[bytes, Addresses] = {}
         self._ready: dict[bytes, bytes | Positive] = {}
-        self._misses: dict[bytes, bytes] = {}
 
-    def answer(self, query: bytes, tcp: bool) -> bytes | Verdict:
+    def answer_udp(self, query: bytes) -> bytes | Verdict:
         """The answer to ``query``, or what else to do with it. Any bytes may come; nothing is raised."""
         if self._generation != self._directory.generation:
             self._forget()
-        if not tcp:
-            rest = query[2:]
-            ready = self._ready.get(rest) or self._misses.get(rest)
-            if ready is not None:
-                return query[:2] + (ready if isinstance(ready, bytes) else ready.deal())
-        return self._work_out(query, tcp)
+        ready = self._ready.get(query[2:])
+        if ready is None:
+            return self._work_out(query, tcp=False)
+        return query[:2] + (ready if isinstance(ready, bytes) else ready.deal())
+
+    def answer_tcp(self, query: bytes) -> bytes | Verdict:
+        """The same for a client that came over TCP, where long answers are not cut."""
+        if self._generation != self._directory.generation:
+            self._forget()
+        return self._work_out(query, tcp=True)
 
     def _forget(self) -> None:
         self._generation = self._directory.generation
         self._addresses.clear()
         self._ready.clear()
-        self._misses.clear()
 
     def _work_out(self, query: bytes, tcp: bool) -> bytes | Verdict:
         try:
@@ -83,51 +82,49 @@ class Resolver:
             return Verdict.DROP if refused.reply is None else refused.reply
         if question.rtype in _NO_RECORDS:
             return bare_error(query, dns.rcode.NOTIMP)
-        found = self._find(question, _LARGEST_TCP if tcp else question.size)
-        if isinstance(found, Verdict):
-            return found
-        answer = found if isinstance(found, bytes) else found.deal()
-        if not tcp and question.rtype in (A, AAAA) and _comes_again(query, question):
-            self._keep_ready(query[2:], answer if isinstance(found, Positive) and found.fixed else found)
-        return query[:2] + answer
+        found = self._find(query, question, tcp)
+        return found if isinstance(found, Verdict) else query[:2] + found
 
-    def _keep_ready(self, rest: bytes, found: bytes | Positive) -> None:
-        if isinstance(found, bytes) and is_no_name(found):
-            if len(self._misses) >= _READY_MISSES:
-                self._misses.clear()
-            self._misses[rest] = found
-        else:
-            if len(self._ready) >= _READY:
-                self._ready.clear()
-            self._ready[rest] = found
-
-    def _find(self, question: Question, limit: int) -> bytes | Positive | Verdict:
+    def _find(self, query: bytes, question: Question, tcp: bool) -> bytes | Verdict:
         name = question.name
         if is_inside(name, self._domain):
             if len(name) == len(self._domain):
                 return self._find_domain(question)
-            return self._find_name(question, name, limit) or self._replies.no_name(question)
+            return self._find_name(query, question, name, tcp) or self._replies.no_name(question, True)
         if len(name) == name[0] + 2:
-            found = self._find_name(question, name[:-1] + self._domain, limit)
-            return found or self._miss_label(question)
+            name = name[:-1] + self._domain
+            return self._find_name(query, question, name, tcp) or self._miss_label(question)
         return self._find_address(question)
 
     def _find_domain(self, question: Question) -> bytes:
         if question.rtype in (SOA, ANY):
             return self._replies.authority(question)
-        return self._replies.no_data(question)
+        return self._replies.no_data(question, True)
 
-    def _find_name(self, question: Question, name: bytes, limit: int) -> bytes | Positive | None:
+    def _find_name(self, query: bytes, question: Question, name: bytes, tcp: bool) -> bytes | None:
+        """The answer for a complete name in the domain; None if there is no such name.
+
+        What has been worked out is kept for the next query of the same bytes. What does not exist is not:
+        there is no end of it, and it is cheap.
+        """
         addresses = self._addresses_of(name)
+        found: bytes | Positive
         if addresses is not None and question.rtype in (A, ANY):
-            return Positive(question, addresses, limit)
-        if addresses is not None or self._directory.is_parent(name):
-            return self._replies.no_data(question)
-        return None
+            found = Positive(question, addresses, _LARGEST_TCP if tcp else question.size)
+        elif addresses is not None or self._directory.is_parent(name):
+            found = self._replies.no_data(question, name == question.name)
+        else:
+            return None
+        answer = found if isinstance(found, bytes) else found.deal()
+        if not tcp and question.rtype in (A, AAAA) and _comes_again(query, question):
+            if len(self._ready) >= _READY:
+                self._ready.clear()
+            self._ready[query[2:]] = answer if isinstance(found, Positive) and found.fixed else found
+        return answer
 
     def _miss_label(self, question: Question) -> bytes | Verdict:
         """A single label is a host of ours and no concern of the world; types that hosts lack are."""
-        return self._replies.no_name(question) if question.rtype in _HOST_TYPES else Verdict.FORWARD
+        return self._replies.no_name(question, False) if question.rtype in _HOST_TYPES else Verdict.FORWARD
 
     def _find_address(self, question: Question) -> bytes | Verdict:
         address = reverse_address(question.name)
@@ -136,7 +133,7 @@ class Resolver:
             return Verdict.FORWARD
         if question.rtype in (PTR, ANY):
             return self._replies.pointer(question, name)
-        return self._replies.no_data(question)
+        return self._replies.no_data(question, False)
 
     def _addresses_of(self, name: bytes) -> Addresses | None:
         known = self._addresses.get(name)

@@ -82,15 +82,21 @@ def test_only_a_single_address_always_gives_the_same() -> None:
 def test_negative_answers_in_the_domain_say_how_long_they_hold() -> None:
     replies = Replies(wire_form("tulle.internal."), 7)
     for asked in (question(), question("a.b.c.tulle.internal.", "AAAA", use_edns=0)):
-        (soa,) = parsed(replies.no_name(asked)).authority
+        (soa,) = parsed(replies.no_name(asked, True)).authority
         assert str(soa) == (
             "tulle.internal. 7 IN SOA tulle.internal. hostmaster.tulle.internal. 1 3600 600 86400 7"
         )
 
 
+def test_the_authority_is_found_behind_the_longest_name() -> None:
+    name = ".".join(["x" * 63, "x" * 63, "x" * 63, "x" * 59, "d", ""])
+    (soa,) = parsed(Replies(wire_form("d."), 7).no_name(question(name), True)).authority
+    assert soa.name.to_text() == "d."
+
+
 def test_negative_answers_outside_have_no_authority() -> None:
     replies = Replies(wire_form("tulle.internal."), 7)
-    answer = parsed(replies.no_name(question("web.")))
+    answer = parsed(replies.no_name(question("web."), False))
     assert not answer.authority
     assert not answer.flags & dns.flags.AA
     assert answer.flags & dns.flags.RA
