@@ -53,9 +53,11 @@ def _about_addresses(report: Report, ipam: IpamReport) -> list[str]:
     if not ipam.entries and ipam.paxos is not None:
         problems.append(_no_ring(ipam))
     elif ipam.entries and ipam.pending_allocates:
+        waiting = len(ipam.pending_allocates)
+        verb = "request waits" if waiting == 1 else "requests wait"
         problems.append(
-            f"{len(ipam.pending_allocates)} requests wait for an address: our part of the range is used up "
-            "and no peer that can be reached has given us more"
+            f"{waiting} {verb} for an address: our part of the range is used up and no peer that can be "
+            "reached has given us more"
         )
     problems += [
         f"{conflict.address} of {conflict.container} now belongs to another peer; detach and attach that "

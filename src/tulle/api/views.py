@@ -100,10 +100,10 @@ def _connection(connection: ConnectionReport) -> str:
 
 
 def _traffic(traffic: Traffic) -> list[str]:
-    return [f"sent={_size(traffic.sent_bytes)}", f"received={_size(traffic.received_bytes)}"]
+    return [f"sent={size(traffic.sent_bytes)}", f"received={size(traffic.received_bytes)}"]
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
     """Bytes with three digits: ``0B``, ``1.23MB``."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):

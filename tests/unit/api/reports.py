@@ -22,3 +22,8 @@ def _without_null(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_null(part) for part in value]
     return value
+
+
+def troubled() -> Report:
+    """A report of our own in which everything that can be wrong is wrong."""
+    return msgspec.convert(json.loads((DATA / "report-troubled.json").read_text()), Report, strict=True)

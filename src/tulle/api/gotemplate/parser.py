@@ -223,14 +223,10 @@ class _Pipelines:
         return ord(value)
 
     def _number(self, text: str) -> int | float:
+        integer = re.fullmatch(r"[+-]?(0[xX][0-9a-fA-F_]+|[0-9_]+)", text)
+        octal = integer is not None and re.match(r"[+-]?0[0-9_]", text)
         try:
-            if re.fullmatch(r"[+-]?0[0-7_]+", text):
-                return int(text, 8)
-            return int(text, 0)
-        except ValueError:
-            pass
-        try:
-            return float(text)
+            return int(text, 8 if octal else 0) if integer else float(text)
         except ValueError:
             raise self._error(f"{text} is not a number") from None
 

@@ -22,9 +22,11 @@ from tulle.api.gotemplate.nodes import (
 )
 from tulle.api.gotemplate.values import is_struct, kind, show, truth
 
-MOST_STEPS = 2_000_000
+MOST_STEPS = 500_000
+CHARACTERS_PER_STEP = 50
 MOST_OUTPUT = 16 * 1024 * 1024
 _NOTHING = object()
+_SIGNATURES = {name: inspect.signature(function) for name, function in FUNCTIONS.items()}
 
 
 class Renderer:
@@ -74,6 +76,7 @@ class Renderer:
         items = list(_items(value))
         names = block.pipeline.names
         for key, item in items:
+            self._step()
             known = len(self._variables)
             self._set(block.pipeline, names, [key, item][-len(names) :] if names else [])
             self._nodes(block.body, item)
@@ -105,7 +108,7 @@ class Renderer:
         values = [self._operand(word, dot, command.line) for word in rest]
         if piped is not _NOTHING:
             values.append(piped)
-        return _call(first.name, values, command.line)
+        return self._call(first.name, values, command.line)
 
     def _operand(self, operand: Operand, dot: Any, line: int) -> Any:
         match operand:
@@ -121,12 +124,22 @@ class Renderer:
                     value = _field(value, name, line)
                 return value
             case Function(name):
-                return _call(name, [], line)
+                return self._call(name, [], line)
             case Pipeline():
                 return self._pipeline(operand, dot)
 
-    def _step(self) -> None:
-        self._steps -= 1
+    def _call(self, name: str, values: list[Any], line: int) -> Any:
+        function = FUNCTIONS[name]
+        try:
+            _SIGNATURES[name].bind(*values)
+        except TypeError:
+            raise TemplateError(f"{name} cannot take {len(values)} arguments", line) from None
+        result = function(*values)
+        self._step(len(result) // CHARACTERS_PER_STEP if isinstance(result, str) else 0)
+        return result
+
+    def _step(self, count: int = 1) -> None:
+        self._steps -= count
         if self._steps < 0:
             raise TemplateError("it takes too much work; use the JSON report and a program instead")
 
@@ -154,12 +167,3 @@ def _field(value: Any, name: str, line: int) -> Any:
             return value.get(name)
         raise TemplateError(f"there is no field {name}; there are {', '.join(value)}", line)
     raise TemplateError(f"{kind(value)} has no field {name}", line)
-
-
-def _call(name: str, values: list[Any], line: int) -> Any:
-    function = FUNCTIONS[name]
-    try:
-        inspect.signature(function).bind(*values)
-    except TypeError:
-        raise TemplateError(f"{name} cannot take {len(values)} arguments", line) from None
-    return function(*values)

@@ -1,0 +1,64 @@
+"""The tables, compared to the letter with what they should look like.
+
+``UPDATE_GOLDEN=1 pytest ...`` writes the files anew; read the difference before committing it.
+"""
+
+import os
+
+import msgspec
+import pytest
+
+from api.reports import DATA, recorded, troubled
+from tulle.api import views
+from tulle.api.report import Report
+
+REPORTS = {
+    "three-peers": lambda: recorded("three-peers"),
+    "peer-dead": lambda: recorded("peer-dead"),
+    "encrypted": lambda: recorded("encrypted"),
+    "troubled": troubled,
+}
+
+
+def everything(report: Report) -> str:
+    tables = {"summary": views.status, **views.VIEWS, "ps": lambda report: views.ps(report.containers)}
+    return "".join(f"--- {name}\n{show(report)}" for name, show in tables.items())
+
+
+@pytest.mark.parametrize("name", list(REPORTS))
+def test_tables_look_as_they_should(name: str) -> None:
+    golden = DATA / f"tables-{name}.txt"
+    text = everything(REPORTS[name]())
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+@pytest.mark.parametrize("name", list(REPORTS))
+def test_no_line_ends_in_white_space(name: str) -> None:
+    assert all(line == line.rstrip() for line in everything(REPORTS[name]()).splitlines())
+
+
+def test_parts_that_are_off_say_so() -> None:
+    report = msgspec.structs.replace(recorded("three-peers"), ipam=None, dns=None)
+    assert "Service: ipam" not in views.status(report)
+    assert "Service: dns" not in views.status(report)
+    assert views.ipam(report) == "address allocation is turned off (launched with an empty --ipalloc-range)\n"
+    assert views.dns(report) == "the DNS server is turned off (launched with --no-dns)\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0B"),
+        (999, "999B"),
+        (1000, "1kB"),
+        (1234, "1.23kB"),
+        (999_400, "999kB"),
+        (999_600, "1MB"),
+        (12_345_678_901, "12.3GB"),
+        (5_000_000_000_000_000, "5000TB"),
+    ],
+)
+def test_sizes_have_three_digits(count: int, text: str) -> None:
+    assert views.size(count) == text
