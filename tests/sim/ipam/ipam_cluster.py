@@ -4,9 +4,9 @@ Messages are delivered one by one in an order the test (or chance) chooses; host
 any two steps, and come back with what was committed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from itertools import count
 from random import Random
 
@@ -199,6 +199,10 @@ class Cluster:
             self.dropped_links.append(str(problem))
         self.settle(message.dst)
 
+    def lose(self, index: int = 0) -> None:
+        """A message that never arrives."""
+        self.queue.pop(index)
+
     def deliver_all(self, limit: int = 20_000) -> None:
         for _ in range(limit):
             if not self.queue:
@@ -239,8 +243,6 @@ class Cluster:
     def claim(self, name: int, ident: str, interface: str) -> int:
         ticket = next(self.tickets)
         address, _, length = interface.partition("/")
-        from ipaddress import IPv4Address
-
         self[name].ipam.claim(ticket, ident, IPv4Address(address), int(length), self.now)
         self.settle(name)
         return ticket
@@ -250,6 +252,17 @@ class Cluster:
         self[name].ipam.takeover(ticket, PeerName(peer), self.now, force=force)
         self.settle(name)
         return ticket
+
+    def recover(self) -> None:
+        """Start what is stopped, join what is cut, and let everything be said."""
+        for name, host in self.hosts.items():
+            if not host.up:
+                self.start(name)
+        self.heal()
+        for _ in range(3):
+            self.gossip_round()
+            self.run(7)
+        self.gossip_round()
 
     def result(self, name: int, ticket: int) -> object:
         """What became of a request: its result, its error, or None while it waits."""
@@ -268,11 +281,26 @@ class Cluster:
                         holders.setdefault(str(interface.ip), []).append(f"h{name}:{ident}")
         return {address: who for address, who in holders.items() if len(who) > 1}
 
+    def running(self) -> Iterator[tuple[PeerName, Allocator]]:
+        for name, host in self.hosts.items():
+            if host.allocator is not None:
+                yield name, host.allocator
+
+    def double_owned(self) -> list[str]:
+        """Addresses that two running hosts both believe they own."""
+        owner: dict[int, PeerName] = {}
+        twice = []
+        for name, ipam in self.running():
+            for piece in ipam.ring.owned_ranges(name):
+                for address in range(piece.start, piece.end):
+                    if owner.setdefault(address, name) != name:
+                        twice.append(str(IPv4Address(address)))
+        return twice
+
     def agreed(self) -> bool:
         """Whether all running hosts have the same view of who owns what."""
         views = {
-            tuple((entry.token, entry.peer, entry.version) for entry in host.ipam.ring.entries)
-            for host in self.hosts.values()
-            if host.up
+            tuple((entry.token, entry.peer, entry.version) for entry in ipam.ring.entries)
+            for _, ipam in self.running()
         }
         return len(views) == 1

@@ -1,0 +1,121 @@
+"""Chance against the allocators: any order of requests, losses, partitions, crashes and restarts.
+
+What must always hold: no address is in use twice and no address has two owners, seen from anywhere. What must hold
+once everything is connected again: one ring, no lost addresses, no link ever dropped.
+"""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from ipam_cluster import Cluster
+
+from tulle.ipam.config import Consensus, Observer, Seed
+from tulle.mesh.peername import PeerName
+
+HOSTS = st.integers(1, 3)
+IDENTS = st.sampled_from(["a", "b", "c", "d", "e", "f"])
+BOOTSTRAPS = {
+    "consensus": lambda _number: Consensus(3),
+    "seeds": lambda _number: Seed((PeerName(1), PeerName(2))),
+    "observer": lambda number: Observer() if number == 3 else Consensus(2),
+}
+
+
+class Chaos(RuleBasedStateMachine):
+    """Nobody lies and no disk is lost: uniqueness must be perfect."""
+
+    @initialize(bootstrap=st.sampled_from(sorted(BOOTSTRAPS)), seed=st.integers(0, 1000))
+    def begin(self, bootstrap: str, seed: int) -> None:
+        self.cluster = Cluster(3, "10.0.0.0/28", BOOTSTRAPS[bootstrap], seed)
+
+    @rule(host=HOSTS, ident=IDENTS)
+    def allocate(self, host: int, ident: str) -> None:
+        if self.cluster[host].up:
+            self.cluster.allocate(host, ident)
+
+    @rule(host=HOSTS, ident=IDENTS, offset=st.integers(0, 15))
+    def claim(self, host: int, ident: str, offset: int) -> None:
+        if self.cluster[host].up:
+            self.cluster.claim(host, ident, f"10.0.0.{offset}/28")
+
+    @rule(host=HOSTS, ident=IDENTS)
+    def release(self, host: int, ident: str) -> None:
+        if self.cluster[host].up:
+            self.cluster[host].ipam.release(ident, None, self.cluster.now)
+            self.cluster.settle(host)
+
+    @precondition(lambda self: self.cluster.queue)
+    @rule(data=st.data(), times=st.integers(1, 10))
+    def deliver(self, data: st.DataObject, times: int) -> None:
+        for _ in range(min(times, len(self.cluster.queue))):
+            if self.cluster.queue:
+                self.cluster.deliver(data.draw(st.integers(0, len(self.cluster.queue) - 1)))
+
+    @precondition(lambda self: self.cluster.queue)
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        self.cluster.lose(data.draw(st.integers(0, len(self.cluster.queue) - 1)))
+
+    @rule(seconds=st.sampled_from([0.5, 2.0, 6.0, 31.0]))
+    def wait(self, seconds: float) -> None:
+        self.cluster.advance(seconds)
+
+    @rule(cut=HOSTS)
+    def partition(self, cut: int) -> None:
+        self.cluster.partition({1, 2, 3} - {cut}, {cut})
+
+    @rule()
+    def heal(self) -> None:
+        self.cluster.heal()
+
+    @rule(host=HOSTS)
+    def crash_or_start(self, host: int) -> None:
+        if self.cluster[host].up:
+            self.cluster.stop(host)
+        else:
+            self.cluster.start(host)
+
+    @rule()
+    def gossip(self) -> None:
+        self.cluster.gossip_round()
+
+    @rule(host=HOSTS)
+    def disk_full_or_free(self, host: int) -> None:
+        self.cluster[host].disk_full = not self.cluster[host].disk_full
+
+    @invariant()
+    def addresses_are_unique(self) -> None:
+        assert self.cluster.duplicates() == {}
+
+    @invariant()
+    def owners_are_unique(self) -> None:
+        assert self.cluster.double_owned() == []
+
+    @invariant()
+    def answers_are_held(self) -> None:
+        for host in self.cluster.hosts.values():
+            assert not host.up or set(host.ipam.outbox) == set()
+
+    def teardown(self) -> None:
+        if not hasattr(self, "cluster"):
+            return
+        for host in self.cluster.hosts.values():
+            host.disk_full = False
+        self.cluster.recover()
+        assert self.cluster.dropped_links == []
+        assert self.cluster.duplicates() == {}
+        assert self.cluster.agreed()
+        for name, ipam in self.cluster.running():
+            ipam.ring.check()
+            assert not ipam.status().strays
+            for held in ipam.held().values():
+                assert all(ipam.ring.owner(int(interface)) == name for interface in held)
+
+
+TestChaos = Chaos.TestCase
+TestChaos.settings = settings(
+    max_examples=int(__import__("os").environ.get("N", "60")),
+    stateful_step_count=60,
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+)
