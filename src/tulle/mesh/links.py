@@ -69,6 +69,10 @@ class LinkTable:
         assert link.peer not in self._up
         self._up[link.peer] = link
 
+    def alike(self) -> set[PeerName]:
+        """The neighbours of our own kind (see ``Greeting.tells_all``)."""
+        return {name for name, link in self._up.items() if link.greeting and link.greeting.tells_all}
+
     def rival(self, peer: PeerName) -> Link | None:
         """A connection that waits to replace the link to ``peer``."""
         waiting = (link for link in self._all.values() if link.state is LinkState.RIVAL)

@@ -294,9 +294,7 @@ class Mesh:
 
     def natives(self) -> frozenset[PeerName]:
         """The neighbours that run tulle."""
-        return frozenset(
-            name for name, link in self._links.up.items() if link.greeting and link.greeting.tells_all
-        )
+        return frozenset(self._links.alike())
 
     @property
     def terminations(self) -> int:

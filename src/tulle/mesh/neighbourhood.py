@@ -59,7 +59,7 @@ class Neighbourhood:
             PeerSummary(name, greeting.nickname, greeting.uid, 0, greeting.short_id, ())
         )
         self._topology.connect(ConnectionSummary(name, format_address(link.remote), link.outbound, False))
-        self._news.neighbour_up(name)
+        self._news.neighbour_up(name, now)
         if new or restarted:
             self._introductions.plan(link, now)
             self._introduce(now)
@@ -71,7 +71,7 @@ class Neighbourhood:
         """The link to this peer is gone."""
         peer = link.peer
         assert peer is not None
-        self._news.neighbour_down(peer)
+        self._news.neighbour_down(peer, now)
         self._introductions.cancel(peer)
         self._topology.disconnect(peer)
         self._me_changed(now)

@@ -9,7 +9,7 @@ Peers that others list but nobody has described yet are placeholders (uid and ve
 leads to are forgotten (``collect_garbage``).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -69,6 +69,7 @@ class Topology:
         self.graph = Graph()
         self._short_ids = ShortIds()
         self._peers: dict[PeerName, PeerSummary] = {}
+        self._undescribed: set[PeerName] = set()
         self._connections = 0
         self._name = me.name
         self._put(me)
@@ -77,6 +78,11 @@ class Topology:
     def peers(self) -> Mapping[PeerName, PeerSummary]:
         """Every known peer by name, placeholders included."""
         return MappingProxyType(self._peers)
+
+    @property
+    def undescribed(self) -> Set[PeerName]:
+        """The placeholders among them."""
+        return self._undescribed
 
     @property
     def me(self) -> PeerSummary:
@@ -150,6 +156,7 @@ class Topology:
                 self._short_ids.release(name, peer.short_id)
         if gone:
             self.graph.remove(gone)
+            self._undescribed.difference_update(gone)
         return tuple(gone)
 
     def _defend(self, theirs: PeerSummary) -> bool:
@@ -192,8 +199,10 @@ class Topology:
         if peer.short_id is not None and (before is None or before.short_id != peer.short_id):
             self._short_ids.claim(peer.name, peer.short_id)
         self._peers[peer.name] = peer
+        self._undescribed.discard(peer.name)
         self._connections += len(peer.connections)
         for connection in peer.connections:
             if connection.name not in self._peers:
                 self._peers[connection.name] = placeholder(connection.name)
+                self._undescribed.add(connection.name)
         self.graph.put(peer)

@@ -3,13 +3,14 @@
 In a full mesh a peer's description goes from that peer straight to everybody, so relaying it to random
 neighbours, as plain gossip would, sends each description many times over. Two pieces of knowledge avoid that:
 
-* For each description we remember which neighbours have it (they sent it, or we did). Nobody gets it twice.
+* For each description we remember which neighbours have it. Nobody gets it twice.
 * Neighbours of our own kind promise to tell all neighbours of that kind what is news to them, except those
   that the sender reaches. So we pass news on only to neighbours that its sender has no link with. Towards
   other neighbours, and for news from them, the rule is that of gossip: some at random.
 
 What is to be told is held back for a moment, the longer the busier, so that several changes make one message;
-a budget of bytes per second bounds the work however large the mesh.
+a budget of bytes per second bounds the work however large the mesh. When a link ends, what may have been lost
+with it is told again by those who know.
 """
 
 import math
@@ -19,10 +20,12 @@ from typing import Protocol
 
 from tulle.instant import Instant
 from tulle.mesh.connection import Link
+from tulle.mesh.knowledge import Hearsay, Knowledge
 from tulle.mesh.links import LinkTable
 from tulle.mesh.neighbours import random_neighbours
 from tulle.mesh.peername import PeerName
 from tulle.mesh.ratelimit import TokenBucket
+from tulle.mesh.repair import Enquiry, Rebuttal
 from tulle.mesh.routes import Routes
 from tulle.mesh.summary import PeerSummary
 from tulle.mesh.topology import Merge, Topology, is_placeholder
@@ -32,10 +35,11 @@ CHANNEL = "topology"
 FIRST_HOLD_SECONDS = 0.02
 SHORTEST_GAP_SECONDS = 0.25
 LONGEST_GAP_SECONDS = 1.0
+LATELY_SECONDS = 10.0
+"""News that is older than this has arrived wherever it was sent."""
+
 BURST_BYTES = 1024 * 1024
 BYTES_PER_SECOND = 256 * 1024
-CONTEST_SECONDS = 1.0
-LONGEST_CONTEST_SECONDS = 30.0
 _CONNECTIONS_PER_PAYLOAD = 10_000
 
 
@@ -67,30 +71,33 @@ class TopologyGossip:
         self._codecs = codecs
         self._rng = rng
         self._wake = wake
-        self._slots: dict[PeerName, int] = {}
-        self._told: dict[PeerName, int] = {}
+        self._knowledge = Knowledge()
+        self._hearsay = Hearsay()
+        self._enquiry = Enquiry(topology, routes, links, rng, self._queue)
+        self._rebuttal = Rebuttal()
+        self._parted: dict[PeerName, float] = {}
         self._held: dict[PeerName, set[PeerName]] = {}
         self._release_at = math.inf
         self._released_at = -math.inf
         self._gap = SHORTEST_GAP_SECONDS
         self._budget = TokenBucket(BURST_BYTES, BYTES_PER_SECOND)
-        self._contest_gap = 0.0
-        self._contest_free_at = -math.inf
-        self._contest_due = math.inf
 
     # -- neighbours --------------------------------------------------------------------------------------
 
-    def neighbour_up(self, peer: PeerName) -> None:
-        """There is a link to this peer now; what it knows we do not know."""
-        used = set(self._slots.values())
-        self._slots[peer] = next(slot for slot in range(len(used) + 1) if slot not in used)
+    def neighbour_up(self, peer: PeerName, now: Instant) -> None:
+        """There is a link to this peer now. If there was one a moment ago, its last messages may be lost."""
+        self._knowledge.neighbour_up(peer)
+        parted = self._parted.pop(peer, None)
+        if parted is not None:
+            self._hold(peer, self._beyond(peer, self._hearsay.since(parted - LATELY_SECONDS)), now)
 
-    def neighbour_down(self, peer: PeerName) -> None:
-        """The link is gone, and with it perhaps what we sent last."""
-        keep = ~(1 << self._slots.pop(peer))
-        for name in self._told:
-            self._told[name] &= keep
+    def neighbour_down(self, peer: PeerName, now: Instant) -> None:
+        """The link to this peer is gone."""
+        self._knowledge.neighbour_down(peer)
         self._held.pop(peer, None)
+        self._parted = {name: at for name, at in self._parted.items() if at > now.mono - LATELY_SECONDS}
+        self._parted[peer] = now.mono
+        self._stand_in(peer, self._listed_by(peer), now)
 
     # -- news --------------------------------------------------------------------------------------------
 
@@ -98,53 +105,60 @@ class TopologyGossip:
         """We ourselves changed the descriptions of these peers (or met them): tell everybody."""
         news = frozenset(names)
         for name in news:
-            self._told[name] = 0
+            self._knowledge.renew(name)
+            self._hearsay.note(name, None, now.mono)
         self._spread(news, None, now)
 
     def receive(self, sender: Link, payload: bytes, now: Instant) -> Merge:
         """A neighbour told us of peers. Raises BadMessage."""
         peers = self._codecs[sender.session.dialect].decode(payload)
+        listed = {peer.name: self._listed_by(peer.name) for peer in peers}
         merge = self._topology.merge(peers)
         for name in merge.fresh:
-            self._told[name] = 0
+            self._knowledge.renew(name)
+            self._hearsay.note(name, sender.peer, now.mono)
+            self._stand_in(name, listed[name] - self._listed_by(name), now)
         self._note_known(sender, peers)
         if merge.fresh:
             self._spread(merge.fresh, sender, now)
-        if merge.outdated and sender.is_up and sender.peer is not None:
-            self._hold(sender.peer, self._beyond(sender.peer, merge.outdated), now)
+        if merge.outdated:
+            self._correct(sender, merge.outdated, peers, now)
         if merge.contested:
-            self._contest(now)
+            self._rebuttal.provoked(now.mono)
+        self._enquiry.consider(now.mono)
         return merge
 
     def forget(self, names: Iterable[PeerName]) -> None:
         """These peers are gone from the topology."""
-        for name in names:
-            self._told.pop(name, None)
-            for held in self._held.values():
-                held.discard(name)
+        gone = frozenset(names)
+        self._knowledge.forget(gone)
+        self._hearsay.forget(gone)
+        for held in self._held.values():
+            held -= gone
 
     # -- sending -----------------------------------------------------------------------------------------
 
     def payloads(self, link: Link, keys: frozenset[PeerName] | None, now: Instant) -> list[bytes]:
-        """What to tell a neighbour now: everything (``keys`` None), or what it lacks of these peers."""
-        mask = self._mask(link)
+        """What to tell a neighbour now: everything (``keys`` None), or what it lacks of these peers.
+
+        Of peers that nobody described to us we tell just that: it is how we ask.
+        """
         peers = self._topology.peers
         if keys is None:
             chosen = [peer for peer in peers.values() if not is_placeholder(peer)]
         else:
-            known = [peers[name] for name in sorted(keys & peers.keys())]
-            lacking = [peer for peer in known if not self._told.get(peer.name, 0) & mask]
-            chosen = [peer for peer in lacking if not is_placeholder(peer)]
+            lacking = (name for name in sorted(keys) if not self._knowledge.has(link.peer, name))
+            chosen = [peers[name] for name in lacking if name in peers]
         for peer in chosen:
-            self._told[peer.name] = self._told.get(peer.name, 0) | mask
+            if not is_placeholder(peer):
+                self._knowledge.note(link.peer, peer.name)
         codec = self._codecs[link.session.dialect]
         payloads = [codec.encode(portion) for portion in _portions(chosen)]
         self._budget.spend(now.mono, sum(map(len, payloads)))
         return payloads
 
     def introduce(self, link: Link) -> None:
-        """Queue what a new neighbour should know: everything, but what its other neighbours say of
-        themselves."""
+        """Queue what a new neighbour should know: all but what its own neighbours say of themselves."""
         greeting = link.greeting
         if greeting is None or not greeting.tells_all:
             link.queue.add_full(CHANNEL)
@@ -155,22 +169,21 @@ class TopologyGossip:
     def release_to(self, link: Link, about: PeerName) -> None:
         """Do not hold back what this neighbour should be told about ``about``: a message from it follows."""
         held = self._held.get(link.peer) if link.peer is not None else None
-        if held and about in held:
+        if held and about in held and link.peer is not None:
             held.discard(about)
-            link.queue.add_gossip(CHANNEL, frozenset((about,)))
-            self._wake(link)
+            self._queue(link.peer, about)
 
     # -- time --------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float:
         """When ``tick`` must be called next."""
-        return min(self._release_at, self._contest_due)
+        return min(self._release_at, self._rebuttal.due, self._enquiry.due)
 
     def tick(self, now: Instant) -> None:
         """Let go what was held back long enough."""
-        if now.mono >= self._contest_due:
-            self._contest_due = math.inf
+        if self._rebuttal.tick(now.mono):
             self.changed((self._topology.me.name,), now)
+        self._enquiry.tick(now.mono)
         if now.mono < self._release_at:
             return
         self._release_at = math.inf
@@ -178,32 +191,25 @@ class TopologyGossip:
         self._gap = SHORTEST_GAP_SECONDS if calm else min(2 * self._gap, LONGEST_GAP_SECONDS)
         self._released_at = now.mono
         held, self._held = self._held, {}
-        for name, news in held.items():
-            link = self._links.up.get(name)
-            if link is not None and news:
-                link.queue.add_gossip(CHANNEL, frozenset(news))
-                self._wake(link)
+        for neighbour, names in held.items():
+            self._queue(neighbour, *names)
 
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _mask(self, link: Link) -> int:
-        slot = self._slots.get(link.peer) if link.is_up and link.peer is not None else None
-        return 0 if slot is None else 1 << slot
+    def _queue(self, neighbour: PeerName, *names: PeerName) -> None:
+        link = self._links.up.get(neighbour)
+        if link is not None and names:
+            link.queue.add_gossip(CHANNEL, frozenset(names))
+            self._wake(link)
 
-    def _listed_by(self, name: PeerName) -> set[PeerName]:
-        peer = self._topology.peers.get(name)
-        return {connection.name for connection in peer.connections} if peer else set()
-
-    def _beyond(self, name: PeerName, names: Iterable[PeerName]) -> frozenset[PeerName]:
-        """Those of ``names`` that this peer has no connection to, and so will not hear from."""
-        return frozenset(names) - self._listed_by(name)
-
-    def _note_known(self, sender: Link, peers: Iterable[PeerSummary]) -> None:
-        mask = self._mask(sender)
-        for theirs in peers:
-            ours = self._topology.peers.get(theirs.name)
-            if ours is not None and (ours.version, ours.uid) == (theirs.version, theirs.uid):
-                self._told[theirs.name] = self._told.get(theirs.name, 0) | mask
+    def _hold(self, neighbour: PeerName, names: Iterable[PeerName], now: Instant) -> None:
+        self._held.setdefault(neighbour, set()).update(names)
+        if self._release_at == math.inf:
+            self._release_at = max(
+                now.mono + FIRST_HOLD_SECONDS,
+                self._released_at + self._gap,
+                self._budget.ready_at(now.mono, 0),
+            )
 
     def _spread(self, news: frozenset[PeerName], sender: Link | None, now: Instant) -> None:
         for name in self._audience(sender):
@@ -213,32 +219,50 @@ class TopologyGossip:
         """The neighbours that we are to tell what ``sender`` told us (None: what we found out ourselves)."""
         up = self._links.up
         source = sender.peer if sender else None
-        alike = {name for name, link in up.items() if link.greeting and link.greeting.tells_all}
-        others = up.keys() - alike
+        audience = self._links.alike()
+        others = up.keys() - audience
         if sender is not None and sender.greeting is not None and sender.greeting.tells_all:
-            alike -= self._listed_by(sender.greeting.name)
-        audience = alike
+            audience -= self._listed_by(sender.greeting.name)
         if others:
             audience |= others.intersection(random_neighbours(self._routes, self._rng, up.keys(), source))
         return audience - {source} if source is not None else audience
 
-    def _hold(self, neighbour: PeerName, news: Iterable[PeerName], now: Instant) -> None:
-        self._held.setdefault(neighbour, set()).update(news)
-        if self._release_at == math.inf:
-            self._release_at = max(
-                now.mono + FIRST_HOLD_SECONDS,
-                self._released_at + self._gap,
-                self._budget.ready_at(now.mono, 0),
-            )
+    def _correct(
+        self, sender: Link, outdated: Iterable[PeerName], said: Iterable[PeerSummary], now: Instant
+    ) -> None:
+        """Tell a neighbour what we know better, unless it will hear it from that peer itself.
 
-    def _contest(self, now: Instant) -> None:
-        """Somebody else speaks for us. Answer at once, but ever more slowly if that goes on and on."""
-        if now.mono > self._contest_free_at + 2 * LONGEST_CONTEST_SECONDS:
-            self._contest_gap = 0.0
-        if self._contest_due == math.inf:
-            self._contest_due = max(now.mono, self._contest_free_at)
-            self._contest_gap = min(max(2 * self._contest_gap, CONTEST_SECONDS), LONGEST_CONTEST_SECONDS)
-            self._contest_free_at = self._contest_due + self._contest_gap
+        It will not if it takes an earlier run of that peer for the later one, or if it asked.
+        """
+        if sender.peer is None or not sender.is_up:
+            return
+        uids = {peer.name: peer.uid for peer in said}
+        ours = self._topology.peers
+        apart = [name for name in outdated if uids[name] != ours[name].uid]
+        self._hold(sender.peer, self._beyond(sender.peer, outdated).union(apart), now)
+
+    def _stand_in(self, teller: PeerName, lost: Iterable[PeerName], now: Instant) -> None:
+        """``teller`` no longer reaches these peers: what it told us lately, it may not have told them."""
+        neighbours = self._links.up.keys() & lost
+        names = self._hearsay.told_by(teller, now.mono - LATELY_SECONDS) if neighbours else frozenset()
+        for neighbour in neighbours if names else ():
+            self._hold(neighbour, names, now)
+
+    def _note_known(self, sender: Link, said: Iterable[PeerSummary]) -> None:
+        for theirs in said:
+            ours = self._topology.peers.get(theirs.name)
+            if is_placeholder(theirs):
+                self._knowledge.doubt(sender.peer, theirs.name)
+            elif ours is not None and (ours.version, ours.uid) == (theirs.version, theirs.uid):
+                self._knowledge.note(sender.peer, theirs.name)
+
+    def _listed_by(self, name: PeerName) -> set[PeerName]:
+        peer = self._topology.peers.get(name)
+        return {connection.name for connection in peer.connections} if peer else set()
+
+    def _beyond(self, name: PeerName, names: Iterable[PeerName]) -> frozenset[PeerName]:
+        """Those of ``names`` that this peer has no connection to, and so will not hear from."""
+        return frozenset(names) - self._listed_by(name)
 
 
 def _portions(peers: list[PeerSummary]) -> list[list[PeerSummary]]:

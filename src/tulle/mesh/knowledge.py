@@ -1,0 +1,85 @@
+"""Which neighbours have which descriptions of peers, and from whom we have them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tulle.mesh.peername import PeerName
+
+
+class Knowledge:
+    """For each peer the neighbours that have our description of it: they sent it to us, or we to them.
+
+    A set of neighbours is the bits of one integer, so that hundreds of peers times hundreds of neighbours are
+    some kilobytes.
+    """
+
+    def __init__(self) -> None:
+        self._slots: dict[PeerName, int] = {}
+        self._having: dict[PeerName, int] = {}
+
+    def neighbour_up(self, neighbour: PeerName) -> None:
+        """A new neighbour: we do not know what it has."""
+        used = set(self._slots.values())
+        self._slots[neighbour] = next(slot for slot in range(len(used) + 1) if slot not in used)
+
+    def neighbour_down(self, neighbour: PeerName) -> None:
+        """It is no neighbour any more, and what we sent last may be lost."""
+        keep = ~(1 << self._slots.pop(neighbour))
+        for name in self._having:
+            self._having[name] &= keep
+
+    def renew(self, name: PeerName) -> None:
+        """There is a new description of this peer, which nobody has yet."""
+        self._having[name] = 0
+
+    def forget(self, names: Iterable[PeerName]) -> None:
+        """These peers are gone."""
+        for name in names:
+            self._having.pop(name, None)
+
+    def note(self, neighbour: PeerName | None, name: PeerName) -> None:
+        """This neighbour has our description of ``name``."""
+        self._having[name] = self._having.get(name, 0) | self._mask(neighbour)
+
+    def doubt(self, neighbour: PeerName | None, name: PeerName) -> None:
+        """This neighbour has no description of ``name``, whatever we thought."""
+        self._having[name] = self._having.get(name, 0) & ~self._mask(neighbour)
+
+    def has(self, neighbour: PeerName | None, name: PeerName) -> bool:
+        """Whether this neighbour surely has our description of ``name``."""
+        return bool(self._having.get(name, 0) & self._mask(neighbour))
+
+    def _mask(self, neighbour: PeerName | None) -> int:
+        slot = self._slots.get(neighbour) if neighbour is not None else None
+        return 0 if slot is None else 1 << slot
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    teller: PeerName | None
+    at: float
+
+
+class Hearsay:
+    """Who told us our description of each peer, and when."""
+
+    def __init__(self) -> None:
+        self._sources: dict[PeerName, _Source] = {}
+
+    def note(self, name: PeerName, teller: PeerName | None, mono: float) -> None:
+        """``teller`` gave us a new description of ``name``; None if we made it ourselves."""
+        self._sources[name] = _Source(teller, mono)
+
+    def forget(self, names: Iterable[PeerName]) -> None:
+        """These peers are gone."""
+        for name in names:
+            self._sources.pop(name, None)
+
+    def since(self, mono: float) -> frozenset[PeerName]:
+        """Peers with a description that came after this moment."""
+        return frozenset(name for name, source in self._sources.items() if source.at > mono)
+
+    def told_by(self, teller: PeerName, since: float) -> frozenset[PeerName]:
+        """Peers with a description that ``teller`` gave us after this moment."""
+        sources = self._sources.items()
+        return frozenset(name for name, source in sources if source.teller == teller and source.at > since)
