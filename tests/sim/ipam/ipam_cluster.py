@@ -1,9 +1,10 @@
 """A cluster of allocators in one process: virtual time, a network of messages, and a disk for each host.
 
-Messages are delivered one by one in an order the test (or chance) chooses; hosts can be cut apart, crash between
-any two steps, and come back with what was committed.
+Messages are delivered one by one in an order the test (or chance) chooses; hosts can be cut apart, crash
+between any two steps, and come back with what was committed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
@@ -288,14 +289,13 @@ class Cluster:
 
     def double_owned(self) -> list[str]:
         """Addresses that two running hosts both believe they own."""
-        owner: dict[int, PeerName] = {}
-        twice = []
-        for name, ipam in self.running():
-            for piece in ipam.ring.owned_ranges(name):
-                for address in range(piece.start, piece.end):
-                    if owner.setdefault(address, name) != name:
-                        twice.append(str(IPv4Address(address)))
-        return twice
+        owners = Counter(
+            address
+            for name, ipam in self.running()
+            for piece in ipam.ring.owned_ranges(name)
+            for address in range(piece.start, piece.end)
+        )
+        return [str(IPv4Address(address)) for address, times in owners.items() if times > 1]
 
     def agreed(self) -> bool:
         """Whether all running hosts have the same view of who owns what."""

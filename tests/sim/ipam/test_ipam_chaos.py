@@ -1,8 +1,10 @@
 """Chance against the allocators: any order of requests, losses, partitions, crashes and restarts.
 
-What must always hold: no address is in use twice and no address has two owners, seen from anywhere. What must hold
-once everything is connected again: one ring, no lost addresses, no link ever dropped.
+What must always hold: no address is in use twice and no address has two owners, seen from anywhere. What must
+hold once everything is connected again: one ring, no lost addresses, no link ever dropped.
 """
+
+import os
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from ipam_cluster import Cluster
 from tulle.ipam.config import Consensus, Observer, Seed
 from tulle.mesh.peername import PeerName
 
+EXAMPLES = int(os.environ.get("TULLE_CHAOS", "50"))
 HOSTS = st.integers(1, 3)
 IDENTS = st.sampled_from(["a", "b", "c", "d", "e", "f"])
 BOOTSTRAPS = {
@@ -114,8 +117,70 @@ class Chaos(RuleBasedStateMachine):
 
 TestChaos = Chaos.TestCase
 TestChaos.settings = settings(
-    max_examples=int(__import__("os").environ.get("N", "60")),
+    max_examples=EXAMPLES,
     stateful_step_count=60,
     suppress_health_check=list(HealthCheck),
     deadline=None,
 )
+
+
+class Disaster(RuleBasedStateMachine):
+    """Hosts lose or roll back their disks, and are removed while they live.
+
+    Then addresses can be in use twice, and no protocol can help it. But the peers must go on talking, agree
+    again, and keep exactly those addresses apart from the ring that really are in use twice.
+    """
+
+    @initialize(seed=st.integers(0, 1000))
+    def begin(self, seed: int) -> None:
+        seeds = Seed((PeerName(1), PeerName(2), PeerName(3)))
+        self.cluster = Cluster(3, "10.0.0.0/28", lambda _number: seeds, seed)
+        self.snapshots = {name: dict(host.disk) for name, host in self.cluster.hosts.items()}
+
+    allocate = Chaos.allocate
+    claim = Chaos.claim
+    release = Chaos.release
+    deliver = Chaos.deliver
+    lose = Chaos.lose
+    wait = Chaos.wait
+    partition = Chaos.partition
+    heal = Chaos.heal
+    crash_or_start = Chaos.crash_or_start
+    gossip = Chaos.gossip
+
+    @rule(host=HOSTS, victim=HOSTS, force=st.booleans())
+    def take_over(self, host: int, victim: int, force: bool) -> None:
+        if self.cluster[host].up:
+            self.cluster.takeover(host, victim, force)
+
+    @rule(host=HOSTS)
+    def start_with_empty_disk(self, host: int) -> None:
+        self.cluster.stop(host)
+        self.cluster.start(host, lose_disk=True)
+
+    @rule(host=HOSTS)
+    def take_snapshot(self, host: int) -> None:
+        self.snapshots[PeerName(host)] = dict(self.cluster[host].disk)
+
+    @rule(host=HOSTS)
+    def roll_back(self, host: int) -> None:
+        self.cluster.stop(host)
+        self.cluster[host].disk = dict(self.snapshots[PeerName(host)])
+        self.cluster.start(host)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "cluster"):
+            return
+        self.cluster.recover()
+        assert self.cluster.dropped_links == []
+        assert self.cluster.agreed()
+        assert self.cluster.double_owned() == []
+        twice = self.cluster.duplicates()
+        for _, ipam in self.cluster.running():
+            for stray in ipam.status().strays:
+                assert str(stray.address) in twice
+                assert stray.denied
+
+
+TestDisaster = Disaster.TestCase
+TestDisaster.settings = TestChaos.settings

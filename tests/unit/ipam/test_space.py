@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ class SpaceMachine(RuleBasedStateMachine):
     def free_runs_are_what_is_owned_and_not_used(self) -> None:
         runs = list(self.space.free_runs(Range(0, 100)))
         assert [one for run in runs for one in range(*run)] == sorted(self.owned - self.used)
-        assert all(left.end < right.start for left, right in zip(runs, runs[1:], strict=False))
+        assert all(left.end < right.start for left, right in pairwise(runs))
         for one in range(42):
             assert self.space.owns(one) == (one in self.owned)
             assert self.space.is_used(one) == (one in self.used)
@@ -88,7 +89,7 @@ def test_blocks_are_aligned_and_fill_the_run(start: int, size: int) -> None:
     blocks = list(aligned_blocks(Range(start, start + size)))
     assert blocks[0].start == start
     assert blocks[-1].end == start + size
-    assert all(left.end == right.start for left, right in zip(blocks, blocks[1:], strict=False))
+    assert all(left.end == right.start for left, right in pairwise(blocks))
     assert all(block.start % block.size == 0 and block.size.bit_count() == 1 for block in blocks)
 
 
