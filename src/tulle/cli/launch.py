@@ -54,6 +54,7 @@ def _turned_off() -> list[click.Option]:
 def _guarded(personality: Personality) -> Callable[..., None]:
     @click.pass_context
     def callback(ctx: click.Context, /, password_file: str | None, foreground: bool, **given: Any) -> None:
+        from tulle.api.listen import TcpAddress
         from tulle.daemon.options import FlagError, parse_options
 
         session = ctx.find_object(Session)
@@ -67,6 +68,10 @@ def _guarded(personality: Personality) -> Callable[..., None]:
             options = parse_options(flags)
         except FlagError as error:
             raise click.UsageError(f"{_origin(ctx, error.flag, personality)}: {error.text}", ctx) from None
+        if isinstance(options.http_addr, TcpAddress) and not options.http_addr.local_only:
+            note(
+                f"note: whoever can reach {options.http_addr} controls this daemon; keep others away from it"
+            )
         _launch(session, flags, options.log_path, foreground)
 
     return callback

@@ -162,6 +162,12 @@ def test_flags_win_over_the_environment(tulle: Run, monkeypatch: pytest.MonkeyPa
     assert seen[0].nickname
 
 
+def test_an_open_control_port_is_pointed_out(tulle: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags_of(monkeypatch)
+    assert tulle("launch", "--http-addr", "127.0.0.1:6784").err == ""
+    assert "controls this daemon" in tulle("launch", "--http-addr", ":6784").err
+
+
 def test_every_flag_arrives(tulle: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = flags_of(monkeypatch)
     line = (
