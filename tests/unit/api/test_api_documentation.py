@@ -3,9 +3,8 @@
 import re
 from pathlib import Path
 
-from tulle.api.server import control_routes, status_routes
-
 from api.fake_daemon import FakeDaemon
+from tulle.api.server import control_routes, status_routes
 
 PAGE = (Path(__file__).parents[3] / "docs" / "http-api.md").read_text()
 
