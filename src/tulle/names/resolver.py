@@ -24,11 +24,14 @@ from tulle.names.question import (
     read,
     study,
 )
-from tulle.names.reply import Addresses, Positive, Replies
+from tulle.names.reply import Addresses, Positive, Replies, is_no_name
 
 _LARGEST_TCP = 65535
 _READY = 1 << 15
 """Queries whose answer is kept ready. When there are more, all are forgotten: redoing one is cheap."""
+
+_READY_MISSES = 1 << 14
+"""The same for names that do not exist. When there are more, they are worked out each time."""
 
 _HOST_TYPES = frozenset({A, AAAA, ANY})
 _NO_RECORDS = frozenset({41, *range(249, 255)})
@@ -54,12 +57,14 @@ class Resolver:
         self._generation = self._directory.generation
         self._addresses: dict[bytes, Addresses] = {}
         self._ready: dict[bytes, bytes | Positive] = {}
+        self._misses: dict[bytes, bytes] = {}
 
     def answer_udp(self, query: bytes) -> bytes | Verdict:
         """The answer to ``query``, or what else to do with it. Any bytes may come; nothing is raised."""
         if self._generation != self._directory.generation:
             self._forget()
-        ready = self._ready.get(query[2:])
+        rest = query[2:]
+        ready = self._ready.get(rest) or self._misses.get(rest)
         if ready is None:
             return self._work_out(query, tcp=False)
         return query[:2] + (ready if isinstance(ready, bytes) else ready.deal())
@@ -74,6 +79,7 @@ class Resolver:
         self._generation = self._directory.generation
         self._addresses.clear()
         self._ready.clear()
+        self._misses.clear()
 
     def _work_out(self, query: bytes, tcp: bool) -> bytes | Verdict:
         try:
@@ -82,18 +88,36 @@ class Resolver:
             return Verdict.DROP if refused.reply is None else refused.reply
         if question.rtype in _NO_RECORDS:
             return bare_error(query, dns.rcode.NOTIMP)
-        found = self._find(query, question, tcp)
-        return found if isinstance(found, Verdict) else query[:2] + found
+        found = self._find(question, _LARGEST_TCP if tcp else question.size)
+        if isinstance(found, Verdict):
+            return found
+        if not tcp and question.rtype in (A, AAAA):
+            self._keep(query, question, found)
+        return query[:2] + (found if isinstance(found, bytes) else found.deal())
 
-    def _find(self, query: bytes, question: Question, tcp: bool) -> bytes | Verdict:
+    def _keep(self, query: bytes, question: Question, found: bytes | Positive) -> None:
+        """Keep an answer ready for the next query of the same bytes.
+
+        There is an end of the names that exist but none of those that do not, and whoever asks for random
+        ones must not push out what is useful: the two are apart, and the second does not take turns.
+        """
+        if isinstance(found, bytes) and is_no_name(found):
+            if len(self._misses) < _READY_MISSES and _comes_again(query, question):
+                self._misses[query[2:]] = found
+        elif _comes_again(query, question):
+            if len(self._ready) >= _READY:
+                self._ready.clear()
+            self._ready[query[2:]] = found
+
+    def _find(self, question: Question, limit: int) -> bytes | Positive | Verdict:
         name = question.name
         if is_inside(name, self._domain):
             if len(name) == len(self._domain):
                 return self._find_domain(question)
-            return self._find_name(query, question, name, tcp) or self._replies.no_name(question, True)
+            return self._find_name(question, name, limit) or self._replies.no_name(question, True)
         if len(name) == name[0] + 2:
-            name = name[:-1] + self._domain
-            return self._find_name(query, question, name, tcp) or self._miss_label(question)
+            found = self._find_name(question, name[:-1] + self._domain, limit)
+            return found or self._miss_label(question)
         return self._find_address(question)
 
     def _find_domain(self, question: Question) -> bytes:
@@ -101,26 +125,15 @@ class Resolver:
             return self._replies.authority(question)
         return self._replies.no_data(question, True)
 
-    def _find_name(self, query: bytes, question: Question, name: bytes, tcp: bool) -> bytes | None:
-        """The answer for a complete name in the domain; None if there is no such name.
-
-        What has been worked out is kept for the next query of the same bytes. What does not exist is not:
-        there is no end of it, and it is cheap.
-        """
+    def _find_name(self, question: Question, name: bytes, limit: int) -> bytes | Positive | None:
+        """The answer for a complete name in the domain; None if there is no such name."""
         addresses = self._addresses_of(name)
-        found: bytes | Positive
         if addresses is not None and question.rtype in (A, ANY):
-            found = Positive(question, addresses, _LARGEST_TCP if tcp else question.size)
-        elif addresses is not None or self._directory.is_parent(name):
-            found = self._replies.no_data(question, name == question.name)
-        else:
-            return None
-        answer = found if isinstance(found, bytes) else found.deal()
-        if not tcp and question.rtype in (A, AAAA) and _comes_again(query, question):
-            if len(self._ready) >= _READY:
-                self._ready.clear()
-            self._ready[query[2:]] = answer if isinstance(found, Positive) and found.fixed else found
-        return answer
+            answer = Positive(question, addresses, limit)
+            return answer.deal() if addresses.count == 1 else answer
+        if addresses is not None or self._directory.is_parent(name):
+            return self._replies.no_data(question, name == question.name)
+        return None
 
     def _miss_label(self, question: Question) -> bytes | Verdict:
         """A single label is a host of ours and no concern of the world; types that hosts lack are."""

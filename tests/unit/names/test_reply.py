@@ -74,11 +74,6 @@ def test_room_is_kept_for_the_edns_record() -> None:
     assert parsed(answer).edns == 0
 
 
-def test_only_a_single_address_always_gives_the_same() -> None:
-    assert Positive(question(), addresses(1), 512).fixed
-    assert not Positive(question(), addresses(2), 512).fixed
-
-
 def test_negative_answers_in_the_domain_say_how_long_they_hold() -> None:
     replies = Replies(wire_form("tulle.internal."), 7)
     for asked in (question(), question("a.b.c.tulle.internal.", "AAAA", use_edns=0)):

@@ -232,20 +232,34 @@ def test_a_missing_name_is_found_once_it_is_there() -> None:
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_READY", 10)
+    monkeypatch.setattr(module, "_READY_MISSES", 10)
     asked = resolver()
-    for number in range(200):
+    for number in range(50):
         ask(asked, "db.tulle.internal.", "AAAA", use_edns=0, payload=1000 + number)
+        ask(asked, f"none{number}.tulle.internal.")
         assert len(asked._ready) <= 10
+        assert len(asked._misses) <= 10
 
 
-def test_what_does_not_exist_or_never_comes_again_is_not_kept() -> None:
+def test_names_that_do_not_exist_push_out_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_READY", 10)
     asked = resolver()
-    ask(asked, "nobody.tulle.internal.")
-    ask(asked, "DB.tulle.internal.")
-    ask(asked, "db.tulle.internal.", use_edns=0, options=[dns.edns.GenericOption(10, b"12345678")])
-    ask(asked, "db.tulle.internal.", "TXT")
-    ask(asked, "db.tulle.internal.", tcp=True)
+    ask(asked, "db.tulle.internal.")
+    for number in range(50):
+        ask(asked, f"none{number}.tulle.internal.")
+    assert len(asked._ready) == 1
+
+
+def test_what_never_comes_again_is_not_kept() -> None:
+    asked = resolver()
+    for name in ("NoBody.tulle.internal.", "DB.tulle.internal."):
+        ask(asked, name)
+    for name in ("nobody.tulle.internal.", "db.tulle.internal."):
+        ask(asked, name, use_edns=0, options=[dns.edns.GenericOption(10, b"12345678")])
+        ask(asked, name, "TXT")
+        ask(asked, name, tcp=True)
     assert not asked._ready
+    assert not asked._misses
 
 
 # -- hostile bytes -----------------------------------------------------------------------------------------
