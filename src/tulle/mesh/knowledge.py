@@ -22,11 +22,13 @@ class Knowledge:
         used = set(self._slots.values())
         self._slots[neighbour] = next(slot for slot in range(len(used) + 1) if slot not in used)
 
-    def neighbour_down(self, neighbour: PeerName) -> None:
-        """It is no neighbour any more, and what we sent last may be lost."""
-        keep = ~(1 << self._slots.pop(neighbour))
-        for name in self._having:
-            self._having[name] &= keep
+    def neighbour_down(self, neighbour: PeerName) -> frozenset[PeerName]:
+        """It is no neighbour any more; returns the peers whose descriptions we thought it has."""
+        mask = 1 << self._slots.pop(neighbour)
+        had = frozenset(name for name, having in self._having.items() if having & mask)
+        for name in had:
+            self._having[name] &= ~mask
+        return had
 
     def renew(self, name: PeerName) -> None:
         """There is a new description of this peer, which nobody has yet."""

@@ -63,7 +63,7 @@ class Neighbourhood:
         if new or restarted:
             self._introductions.plan(link, now)
             self._introduce(now)
-        if met:
+        if met and not greeting.tells_all:
             self._news.changed((name,), now)
         self._me_changed(now)
 

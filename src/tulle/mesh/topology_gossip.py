@@ -16,7 +16,7 @@ with it is told again by those who know.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tulle.instant import Instant
 from tulle.mesh.connection import Link
@@ -38,6 +38,9 @@ LONGEST_GAP_SECONDS = 1.0
 LATELY_SECONDS = 10.0
 """News that is older than this has arrived wherever it was sent."""
 
+ARRIVAL_SECONDS = 3.0
+"""News that is younger than this may still be under way."""
+
 BURST_BYTES = 1024 * 1024
 BYTES_PER_SECOND = 256 * 1024
 _CONNECTIONS_PER_PAYLOAD = 10_000
@@ -51,6 +54,13 @@ class TopologyCodec(Protocol):
 
     def decode(self, payload: bytes) -> list[PeerSummary]:
         """The peers a payload tells about. Raises BadMessage."""
+
+
+class _Parted(NamedTuple):
+    """A link that ended, and the descriptions that its other end may not have received."""
+
+    at: float
+    doubtful: frozenset[PeerName]
 
 
 class TopologyGossip:
@@ -75,7 +85,7 @@ class TopologyGossip:
         self._hearsay = Hearsay()
         self._enquiry = Enquiry(topology, routes, links, rng, self._queue)
         self._rebuttal = Rebuttal()
-        self._parted: dict[PeerName, float] = {}
+        self._parted: dict[PeerName, _Parted] = {}
         self._held: dict[PeerName, set[PeerName]] = {}
         self._release_at = math.inf
         self._released_at = -math.inf
@@ -85,18 +95,26 @@ class TopologyGossip:
     # -- neighbours --------------------------------------------------------------------------------------
 
     def neighbour_up(self, peer: PeerName, now: Instant) -> None:
-        """There is a link to this peer now. If there was one a moment ago, its last messages may be lost."""
+        """There is a link to this peer now.
+
+        What is being held back for others is news to it too: they will count on us to tell it. And if there
+        was a link a moment ago, what was sent on it last may be lost.
+        """
         self._knowledge.neighbour_up(peer)
+        news = set().union(*self._held.values())
         parted = self._parted.pop(peer, None)
         if parted is not None:
-            self._hold(peer, self._beyond(peer, self._hearsay.since(parted - LATELY_SECONDS)), now)
+            news |= parted.doubtful
+        if news:
+            self._hold(peer, self._beyond(peer, news), now)
 
     def neighbour_down(self, peer: PeerName, now: Instant) -> None:
         """The link to this peer is gone."""
-        self._knowledge.neighbour_down(peer)
-        self._held.pop(peer, None)
-        self._parted = {name: at for name, at in self._parted.items() if at > now.mono - LATELY_SECONDS}
-        self._parted[peer] = now.mono
+        lately = now.mono - LATELY_SECONDS
+        sent = self._knowledge.neighbour_down(peer) & self._hearsay.since(lately)
+        unsent = self._held.pop(peer, set())
+        self._parted = {name: parted for name, parted in self._parted.items() if parted.at > lately}
+        self._parted[peer] = _Parted(now.mono, sent | unsent)
         self._stand_in(peer, self._listed_by(peer), now)
 
     # -- news --------------------------------------------------------------------------------------------
@@ -118,7 +136,7 @@ class TopologyGossip:
             self._knowledge.renew(name)
             self._hearsay.note(name, sender.peer, now.mono)
             self._stand_in(name, listed[name] - self._listed_by(name), now)
-        self._note_known(sender, peers)
+        self._note_known(sender, peers, now)
         if merge.fresh:
             self._spread(merge.fresh, sender, now)
         if merge.outdated:
@@ -248,13 +266,17 @@ class TopologyGossip:
         for neighbour in neighbours if names else ():
             self._hold(neighbour, names, now)
 
-    def _note_known(self, sender: Link, said: Iterable[PeerSummary]) -> None:
+    def _note_known(self, sender: Link, said: Iterable[PeerSummary], now: Instant) -> None:
+        """Learn what the sender has: perhaps less than we thought, if it forgot in the meantime."""
+        arriving = self._hearsay.since(now.mono - ARRIVAL_SECONDS)
         for theirs in said:
             ours = self._topology.peers.get(theirs.name)
-            if is_placeholder(theirs):
-                self._knowledge.doubt(sender.peer, theirs.name)
-            elif ours is not None and (ours.version, ours.uid) == (theirs.version, theirs.uid):
+            if ours is None:
+                continue
+            if (ours.version, ours.uid) == (theirs.version, theirs.uid):
                 self._knowledge.note(sender.peer, theirs.name)
+            elif ours.uid != theirs.uid or ours.name not in arriving:
+                self._knowledge.doubt(sender.peer, theirs.name)
 
     def _listed_by(self, name: PeerName) -> set[PeerName]:
         peer = self._topology.peers.get(name)
