@@ -16,6 +16,7 @@ from tulle.api.daemon import (
     DnsService,
     ExposeRequest,
     NameRequest,
+    RequestCancelled,
     Takeover,
 )
 from tulle.api.report import ContainerReport, DnsReport, Report
@@ -136,7 +137,11 @@ class Daemon:
 
     async def attach(self, request: AttachRequest) -> list[IPv4Interface]:
         """See DaemonApi."""
-        return await self._containers.attach(request)
+        ident = request.container.ident
+        try:
+            return await while_alive(ident, self._containers.attach(request))
+        except RequestCancelled:
+            raise UserError(f"{ident} ended while it waited; nothing was attached", 404) from None
 
     async def detach(self, request: DetachRequest) -> list[IPv4Interface]:
         """See DaemonApi."""
