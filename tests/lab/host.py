@@ -150,12 +150,6 @@ class Host(Namespace):
         self.process.wait(timeout=READY)
         self.process = None
 
-    def end(self) -> None:
-        """What the lab does at its end: no daemon of ours is left."""
-        if self.process is not None:
-            self.process.kill()
-            self._wait()
-
     def forget_state(self) -> None:
         """Lose the state directory, as a new machine would."""
         shutil.rmtree(self.state, ignore_errors=True)

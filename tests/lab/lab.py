@@ -32,6 +32,7 @@ class Lab:
         self.prefix = prefix or unique_prefix()
         self.directory = Path(tempfile.mkdtemp(prefix=f"tulle-lab-{self.prefix}"))
         self.hosts: list[Host] = []
+        self._namespaces: list[Namespace] = []
         self._reaper = Reaper()
         self._reaper.remember("directory", str(self.directory))
         self.switch = Switch(f"{self.prefix}switch")
@@ -46,13 +47,14 @@ class Lab:
 
     def close(self) -> None:
         """End every daemon and remove everything; nothing is left when this returns."""
-        for host in self.hosts:
-            host.end()
+        for namespace in self._namespaces:
+            namespace.end()
         self._reaper.finish()
 
     def adopt(self, namespace: Namespace) -> None:
         """Make a namespace that goes when the lab goes."""
         self._reaper.remember("netns", namespace.name)
+        self._namespaces.append(namespace)
         namespace.create()
 
     def host(self, short: str | None = None, mtu: int = 1500) -> Host:

@@ -58,6 +58,7 @@ class Namespace:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self._started: list[subprocess.Popen[str]] = []
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -102,9 +103,19 @@ class Namespace:
               env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":  # fmt: skip
         """Start a command inside and go on; the process is the command itself, so its pid can be killed."""
         command = [*self._enter(), *map(str, argv)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True, env=env
         )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill what was started here and is still running, and leave no process unwaited for."""
+        for process in self._started:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
     def inside(self, work: Callable[[], T]) -> T:
         """The result of ``work()``, done by a thread that has entered the namespace."""
