@@ -50,6 +50,7 @@ class Node:
             f"link add v{number} type veth peer name tulle0 netns {made.name}",
             f"link set v{number} master {BRIDGE} up",
         )
+        made.run("sysctl", "-qw", "net.ipv6.conf.tulle0.disable_ipv6=1")  # it speaks only when the test does
         made.ip(
             f"link set tulle0 address 02:00:00:00:00:{number:02x} mtu {MTU}",
             f"address add 10.1.0.{number}/24 dev tulle0",

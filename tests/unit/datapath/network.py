@@ -41,11 +41,11 @@ class Node:
 class Network:
     """Hosts and links; links are pairs of numbers."""
 
-    def __init__(self, links: Iterable[tuple[int, int]], now: Instant = Instant(0, 0)) -> None:
-        self.now = now
+    def __init__(self, links: Iterable[tuple[int, int]]) -> None:
+        self.now = Instant(0, 0)
         self.links = {frozenset(link) for link in links}
         numbers = sorted({number for link in self.links for number in link})
-        self.nodes = {number: Node(number, Forwarding(now)) for number in numbers}
+        self.nodes = {number: Node(number, Forwarding(self.now)) for number in numbers}
         self.claims = {number: self._neighbours(number) for number in numbers}
         self.converge()
 

@@ -1,4 +1,4 @@
-"""Tables for whole networks: every frame arrives, every broadcast exactly once, nothing circles; and ghosts."""
+"""Tables for whole networks: frames arrive, broadcasts exactly once, nothing circles; and ghosts."""
 
 import itertools
 from dataclasses import replace

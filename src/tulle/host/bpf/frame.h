@@ -80,15 +80,15 @@ static __always_inline struct mac mac_key(const __u8 *bytes)
 	return key;
 }
 
-/* Note that this MAC address lives at a peer, or here. False if it was just seen on the other side: then somebody has
- * bridged two hosts behind our back, and this frame is one that we have already carried.
+/* Note that this MAC address lives at a peer, or here behind a port of the bridge. False if it was just seen elsewhere and
+ * one of the two places is here: then somebody has connected bridges behind our back, and this frame has been here before.
  */
-static __always_inline int learn(const struct mac *key, __u32 peer)
+static __always_inline int learn(const struct mac *key, __u32 peer, __u32 port)
 {
 	struct place *place = bpf_map_lookup_elem(&macs, key);
-	struct place fresh = { .peer = peer, .seen = ticks() };
+	struct place fresh = { .peer = peer, .seen = ticks(), .port = port };
 
-	if (place && place->peer == peer) {
+	if (place && place->peer == peer && place->port == port) {
 		if (place->seen != fresh.seen)
 			place->seen = fresh.seen;
 		return 1;

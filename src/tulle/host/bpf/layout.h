@@ -55,6 +55,7 @@ struct mac {
 struct place {
 	__u32 peer;                 /* short id, or LOCAL_PLACE */
 	__u32 seen;                 /* in ticks of 2^30 ns since boot */
+	__u32 port;                 /* of the bridge by which it came, if it lives here */
 };
 
 struct hop {

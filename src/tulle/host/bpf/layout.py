@@ -14,7 +14,7 @@ TICK_SECONDS = 2**30 / 1e9
 _ID = struct.Struct("=I")
 _CONFIG = struct.Struct("=III4s")
 _MAC = struct.Struct("=6sH")
-_PLACE = struct.Struct("=II")
+_PLACE = struct.Struct("=III")
 _HOP = struct.Struct("=III")
 _TREE_HEAD = struct.Struct("=II")
 _CHILD = struct.Struct("=IIII")
@@ -60,10 +60,11 @@ class Config(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a MAC address lives: a short id or LOCAL_PLACE; ``seen`` in ticks since boot."""
+    """Where a MAC address lives: a short id or LOCAL_PLACE; when it was seen, in ticks; its port if here."""
 
     peer: int
     seen: int
+    port: int
 
 
 class Traffic(NamedTuple):

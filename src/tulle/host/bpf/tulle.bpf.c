@@ -44,7 +44,7 @@ int from_bridge(struct __sk_buff *skb)
 	dst = mac_key(eth->h_dest);
 	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
 		return drop(DROP_RESOLVER_ARP);
-	if (!learn(&src, LOCAL_PLACE))
+	if (!learn(&src, LOCAL_PLACE, skb->ingress_ifindex))
 		return drop(DROP_LOOP);
 	place = is_group(dst.bytes) ? NULL : bpf_map_lookup_elem(&macs, &dst);
 	if (place && place->peer == LOCAL_PLACE) {
@@ -145,11 +145,11 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct config *c
 		tree = bpf_map_lookup_elem(&trees, &from->src);
 		if (!is_from_parent(tree, from))
 			return TC_ACT_SHOT;
-		if (!learn(&src, from->src))
+		if (!learn(&src, from->src, 0))
 			return drop(DROP_LOOP);
 		spread(skb, cfg, tree, from);
 	} else {
-		if (!learn(&src, from->src))
+		if (!learn(&src, from->src, 0))
 			return drop(DROP_LOOP);
 		if (!bpf_map_lookup_elem(&macs, &dst))
 			spread(skb, cfg, bpf_map_lookup_elem(&trees, &from->src), from);
