@@ -12,8 +12,8 @@ class BadMessage(Exception):
 class UserError(Exception):
     """Something a user asked for cannot be done; the text says what happened and what to do next.
 
-    ``status`` is the HTTP status of the answer (4xx: the request is wrong; 409: it clashes with what is there;
-    503: not ready yet).
+    ``status`` is the HTTP status of the answer (4xx: the request is wrong; 409: it clashes with what is
+    there; 503: not ready yet).
     """
 
     def __init__(self, text: str, status: int = 400) -> None:

@@ -3,7 +3,7 @@
 A line says what happened, what it means, and what to do next.
 """
 
-from tulle.api.report import IpamReport, Report
+from tulle.api.report import IpamReport, Report, label
 from tulle.api.shares import Share, shares
 
 
@@ -71,8 +71,8 @@ def _unreachable(share: Share, ipam: IpamReport) -> str:
     percent = share.addresses * 100 / max(ipam.range_num_ips, 1)
     who = share.nickname or share.peer
     return (
-        f"peer {share.peer}({share.nickname}) cannot be reached and owns {percent:.1f}% of the addresses; "
-        f"if it is gone for good, run `rmpeer {who}` on one host"
+        f"peer {label(share.peer, share.nickname)} cannot be reached and owns {percent:.1f}% of the"
+        f" addresses; if it is gone for good, run `rmpeer {who}` on one host"
     )
 
 

@@ -244,10 +244,15 @@ class Report(_Shape, frozen=True, kw_only=True):
     warnings: list[str] = field(default_factory=list)
 
 
+def label(name: str, nick_name: str) -> str:
+    """A peer for people to read: its name, and its nickname if that is known."""
+    return f"{name}({nick_name})" if nick_name else name
+
+
 def established_info(carrier: str, name: str, nick_name: str, encrypted: bool) -> str:
     """The ``info`` of a connection: ``encrypted   fastdp 02:00:00:00:00:02(h2)``."""
     shield = "encrypted   " if encrypted else ""
-    return f"{shield}{carrier} {name}({nick_name})".strip()
+    return f"{shield}{carrier} {label(name, nick_name)}".strip()
 
 
 def to_json(report: Report) -> bytes:

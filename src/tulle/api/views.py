@@ -15,6 +15,7 @@ from tulle.api.report import (
     PeerReport,
     Report,
     Traffic,
+    label,
 )
 from tulle.api.shares import shares
 
@@ -63,7 +64,7 @@ def _router_section(report: Report) -> list[tuple[str, str]]:
     return [
         ("Service", "router"),
         ("Protocol", f"{router.protocol} {'..'.join(map(str, versions))}"),
-        ("Name", f"{router.name}({router.nick_name})"),
+        ("Name", label(router.name, router.nick_name)),
         ("Encryption", _switch(router.encryption)),
         ("PeerDiscovery", _switch(router.peer_discovery)),
         ("Targets", str(len(router.targets))),
@@ -120,9 +121,9 @@ def peers(report: Report) -> str:
 
 
 def _peer(peer: PeerReport) -> str:
-    rows = [f"{peer.name}({peer.nick_name})"]
+    rows = [label(peer.name, peer.nick_name)]
     for link in peer.connections:
-        other = f"{link.name}({link.nick_name})"
+        other = label(link.name, link.nick_name)
         state = "established" if link.established else "pending"
         rows.append(f"   {_arrow(link.outbound)} {link.address:<21} {other:<37} {state}")
     return _lines(rows)
@@ -139,7 +140,7 @@ def dns(report: Report) -> str:
             entry.hostname.removesuffix(suffix),
             entry.address,
             _short(entry.container_id),
-            f"{entry.origin}({nicknames[entry.origin]})" if entry.origin in nicknames else entry.origin,
+            label(entry.origin, nicknames.get(entry.origin, "")),
         )
         for entry in report.dns.entries
         if not entry.tombstone
@@ -157,7 +158,7 @@ def ipam(report: Report) -> str:
     rows += [f"waiting to claim {claim.cidr}: {claim.ident}" for claim in status_of.pending_claims]
     rows += [
         f"conflict: {conflict.address} is used by {conflict.container} here but belongs to "
-        f"{conflict.owner}({conflict.owner_nickname})"
+        f"{label(conflict.owner, conflict.owner_nickname)}"
         for conflict in status_of.conflicts
     ]
     return _lines(rows)
@@ -169,7 +170,7 @@ def _share_line(report: Report, peer: str, nickname: str, addresses: int, reacha
     note = f"({report.ipam.active_ips} active)" if peer == report.router.name else ""
     if not reachable:
         note = "- unreachable!"
-    owner = f"{peer}({nickname})"
+    owner = label(peer, nickname)
     return f"{owner:<37} {addresses:8d} IPs ({percent:04.1f}% of total) {note}".rstrip()
 
 

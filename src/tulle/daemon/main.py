@@ -5,23 +5,28 @@ import json
 import logging
 import os
 import sys
+from logging.handlers import RotatingFileHandler
 from typing import Any
 
 from tulle.daemon.options import LaunchOptions, parse_options
 from tulle.errors import StorageError, UserError
 
+LOG_BYTES, LOG_FILES = 10_000_000, 3
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 def main() -> int:
     """Run a daemon to its end. Exit status 2: flags that cannot be used; 1: it could not begin."""
-    order: dict[str, Any] = json.load(sys.stdin)
-    background = bool(order["background"])
     try:
-        options = parse_options(order["flags"])
+        order: dict[str, Any] = json.load(sys.stdin)
+        background, flags = bool(order["background"]), order["flags"]
+    except (ValueError, KeyError, TypeError):
+        return _fail("this is the daemon itself; start it with 'tulle launch'", 2)
+    try:
+        options = parse_options(flags)
     except UserError as error:
         return _fail(str(error), 2)
-    logging.basicConfig(stream=sys.stderr, level=options.log_level.upper(), format=FORMAT)
+    _set_up_logging(options, background)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     try:
         asyncio.run(_run(options, background))
@@ -29,6 +34,16 @@ def main() -> int:
         logging.getLogger("tulle").error("%s", error)
         return _fail(str(error), 1) if background else 1
     return 0
+
+
+def _set_up_logging(options: LaunchOptions, background: bool) -> None:
+    """In the background into a file that cannot fill the disk, otherwise to stderr."""
+    handler: logging.Handler = (
+        RotatingFileHandler(options.log_path, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
+        if background
+        else logging.StreamHandler(sys.stderr)
+    )
+    logging.basicConfig(handlers=[handler], level=options.log_level.upper(), format=FORMAT)
 
 
 async def _run(options: LaunchOptions, background: bool) -> None:

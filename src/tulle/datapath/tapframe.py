@@ -4,9 +4,9 @@ came from.
 In the place of the two MAC addresses, which are zero on the wire, stands a header; ``layout.h`` has the same.
 """
 
-import socket
 import struct
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from tulle.datapath.tables import ShortId
 from tulle.errors import BadMessage
@@ -38,7 +38,7 @@ class ControlFrame:
     def encode(self) -> bytes:
         """The bytes to write into the TAP."""
         kind = ROUTED if self.routed else DIRECT
-        address = socket.inet_aton(self.remote_ip)
+        address = IPv4Address(self.remote_ip).packed
         return _HEADER.pack(kind, 0, self.dst, self.src, address, self.ethertype) + self.payload
 
 
@@ -51,5 +51,5 @@ def decode(data: bytes) -> ControlFrame:
         raise BadMessage("a frame from the TAP is not ours")
     payload = data[_HEADER.size :]
     return ControlFrame(
-        ShortId(dst), ShortId(src), ethertype, payload, socket.inet_ntoa(address), kind == ROUTED
+        ShortId(dst), ShortId(src), ethertype, payload, str(IPv4Address(address)), kind == ROUTED
     )

@@ -87,6 +87,7 @@ class Node:
         own_id = parts.mesh.peers()[parts.mesh.self_name].short_id
         if own_id is not None:
             self._own_short_id(ShortId(own_id), now)
+        self._topology_changed(now)
 
     # -- told by the daemon --------------------------------------------------------------------------------
 
