@@ -96,6 +96,13 @@ def all_bodies() -> list[bytes]:
 
 
 @cache
+def story(name: str) -> dict[str, Any]:
+    """What was done in a run, and what its host h1 reported of itself meanwhile; see ``extract.py``."""
+    told: dict[str, Any] = json.loads((WIRE / f"{name}-h1.json").read_text())
+    return told
+
+
+@cache
 def vectors(operation: str) -> tuple[dict[str, Any], ...]:
     """The results of one function of the original: name, req, res."""
     lines = (json.loads(line) for line in (WIRE / "vectors.jsonl").read_text().splitlines())

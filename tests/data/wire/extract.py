@@ -11,10 +11,17 @@ the run had a password. For each run this writes RUN.json.gz beside this script:
 A chunk is what one segment added to a direction's stream (``>`` from the client, ``<`` from the server), in
 order and without retransmits, with its Unix time at the first host whose capture holds the connection.
 Connections that never carried a header of both sides are left out, and so are those of protocol version 1.
+
+For a run with a ``timeline.txt`` and reports, RUN-h1.json tells what was done when, and what host h1 reported
+of itself between two operations (``before`` is the time of the second):
+
+    {"self": {...}, "operations": [[time, host, text]],
+     "reports": [{"step": ..., "before": time, "peers": [...], "ring": [...], "names": [...]}]}
 """
 
 import gzip
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +32,18 @@ from typing import Any
 import dpkt
 
 HERE = Path(__file__).parent
+OBSERVED = "h1"
+REPORTED_BEFORE = {
+    "1-meshed": "POST /ip/c1",
+    "2-ring": "PUT /ip/c9",
+    "3-claimed": "PUT name web",
+    "4-dns": "DELETE name",
+    "5-dns-tomb": "ping c1 c2",
+    "6-h3-dead": "DELETE /peer/h3",
+    "7-rmpeer": "DELETE /peer (reset",
+    "8-reset": "stop",
+}
+"""Each report, and the operation that followed it."""
 HEADER_SIZE = 7
 KEY_SIZE = 32
 
@@ -134,6 +153,49 @@ def write_run(name: str, pcaps: list[Path], records: list[dict[str, str]]) -> No
     (HERE / f"{name}.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
+def operations(folder: Path) -> list[tuple[float, str, str]]:
+    """What was done: time, host (empty for what concerns none), and what."""
+    found = []
+    for line in (folder / "timeline.txt").read_text().splitlines():
+        time, _, text = line.partition(" ")
+        if re.fullmatch(r"\d{10}\.\d+", time):
+            host, _, rest = text.partition(" ")
+            named = re.fullmatch(r"h\d", host)
+            found.append((float(time), host, rest) if named else (float(time), "", text))
+    return found
+
+
+def reduced(report: dict[str, Any]) -> dict[str, Any]:
+    """Of a report: what the peers told each other."""
+    peer_fields = ("Name", "NickName", "UID", "ShortID", "Version")
+    connection_fields = ("Name", "Address", "Outbound", "Established")
+    peers = [
+        {
+            **{key: peer[key] for key in peer_fields},
+            "Connections": [
+                {key: end[key] for key in connection_fields} for end in peer["Connections"] or []
+            ],
+        }
+        for peer in sorted(report["Router"]["Peers"], key=lambda peer: str(peer["Name"]))
+    ]
+    entry_fields = ("Token", "Size", "Peer", "Version")
+    ring = [{key: entry[key] for key in entry_fields} for entry in report["IPAM"]["Entries"] or []]
+    return {"peers": peers, "ring": ring, "names": report["DNS"]["Entries"] or []}
+
+
+def write_story(folder: Path) -> None:
+    """Write what was done in a run, and what one host said of itself meanwhile."""
+    done = operations(folder)
+    reports = []
+    for step, following in REPORTED_BEFORE.items():
+        report = json.loads((folder / f"report.{step}.{OBSERVED}.json").read_text())
+        before = next(time for time, _, text in done if text.startswith(following))
+        reports.append({"step": step, "before": before, **reduced(report)})
+    me = next(peer for peer in reports[0]["peers"] if peer["NickName"] == OBSERVED)
+    story = {"self": me, "operations": done, "reports": reports}
+    (HERE / f"{folder.name}-{OBSERVED}.json").write_text(json.dumps(story, indent=1) + "\n")
+
+
 def main(captures: Path) -> None:
     """Write one file per run, and for the handshakes one per connection."""
     for folder in sorted(path for path in captures.iterdir() if path.is_dir()):
@@ -147,6 +209,7 @@ def main(captures: Path) -> None:
                     write_run(f"handshake-{pcap.stem.removeprefix('v2-')}", [pcap], records)
         else:
             write_run(folder.name, pcaps, records)
+            write_story(folder)
 
 
 if __name__ == "__main__":
