@@ -60,7 +60,7 @@ def _wait(hosts: Sequence[Host], done: Any) -> float:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{[host.short for host in waiting]} did not get there in {GIVE_UP:.0f} s")
         if waiting:
-            time.sleep(0.05)
+            time.sleep(0.2)
     return time.monotonic()
 
 
