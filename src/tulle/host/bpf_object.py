@@ -19,7 +19,9 @@ from tulle.host.bpf.map import K, Layout, Map, PerCpuMap, RawMap, V
 
 _MAX_MAPS = 32
 _LAST_LINES = 4
-_PER_CPU_TYPES = frozenset({5, 6, 10})
+_NOT_COPIED = frozenset({5, 6, 10, 9})
+"""Kinds of maps that start empty where they cannot be shared: per-processor counters, and what is learned
+from traffic (an LRU hash), which the next frames teach again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,11 @@ class FoundMap:
 
 
 class BpfObject:
-    """The committed object, opened; its maps exist and its programs are in the kernel after ``load``."""
+    """A compiled object, by default the one that ships, opened; ``load`` puts it into the kernel."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: bytes | None = None) -> None:
         self._lib = libbpf()
-        self._data = (files("tulle.host.bpf") / "tulle.bpf.o").read_bytes()
+        self._data = data or (files("tulle.host.bpf") / "tulle.bpf.o").read_bytes()
         self._object = self._lib.pointer("bpf_object__open_mem", self._data, len(self._data), None)
 
     def __enter__(self) -> "BpfObject":
@@ -159,8 +161,8 @@ def _fill(fd: int, info: ctypes.Structure) -> None:
 
 
 def _copy(old: FoundMap, new_fd: int, new: MapShape) -> None:
-    """Copy what fits. Counters start again, and so does a map whose keys mean something else."""
-    if old.shape.key_size != new.key_size or {old.shape.kind, new.kind} & _PER_CPU_TYPES:
+    """Copy what fits, unless the map's keys mean something else."""
+    if old.shape.key_size != new.key_size or {old.shape.kind, new.kind} & _NOT_COPIED:
         return
     target = RawMap(new_fd)
     for key, value in RawMap(old.fd).raw_items(old.shape.key_size, old.shape.value_size):
