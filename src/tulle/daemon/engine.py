@@ -53,6 +53,7 @@ class Engine:
         self._datapath = datapath
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
+        self._closed = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._orders: dict[type, Callable[[Any], None]] = {
             Dial: lambda order: self.links.dial(order.target),
@@ -68,7 +69,7 @@ class Engine:
 
     def pump(self) -> None:
         """Carry out what the node wants, until it wants nothing more."""
-        if self._pumping:
+        if self._pumping or self._closed:
             return
         self._pumping = True
         try:
@@ -86,7 +87,8 @@ class Engine:
         task.add_done_callback(self._finished)
 
     async def close(self) -> None:
-        """Stop timer, background work and connections."""
+        """Stop timer, background work and connections; the node hears and says nothing more."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         for task in list(self._tasks):
