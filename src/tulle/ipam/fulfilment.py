@@ -5,7 +5,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from tulle.errors import UserError
 from tulle.instant import Instant
 from tulle.ipam.asking import Asking
-from tulle.ipam.config import host_range, network_range
+from tulle.ipam.config import host_range
 from tulle.ipam.directory import Directory
 from tulle.ipam.journal import Journal
 from tulle.ipam.requests import Allocate, Claim, Prime, Request
@@ -113,7 +113,7 @@ class Fulfilment:
         ring, me = self._territory.ring, self._territory.me
         owners = ", ".join(
             "this host" if peer == me else self._directory.label(peer)
-            for peer in sorted(ring.free_by_owner(network_range(request.subnet)))
+            for peer in sorted(ring.free_by_owner(request.wanted))
         )
         return UserError(
             f"no address is free in {request.subnet}: all {request.wanted.size} are in use on {owners};"
