@@ -1,11 +1,13 @@
 """Meshes on a network in memory: each behaves like a daemon whose carriers work as a test wants."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import TypeVar
 
 from sim.mesh.network import Address, Network
 from tulle.mesh.channel import Channel
+from tulle.mesh.dialect import Features, Message
+from tulle.mesh.dialect.weave.session import WeaveSession
 from tulle.mesh.events import (
     CloseLink,
     Dial,
@@ -18,6 +20,7 @@ from tulle.mesh.events import (
     Resolve,
     Writable,
 )
+from tulle.mesh.keeper import SessionFactory
 from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import PeerName
 from tulle.mesh.views import LinkState
@@ -157,6 +160,23 @@ class MeshHost:
         self.run(lambda: self.mesh.tick(self.network.clock.now))
 
 
+class ForeignSession(WeaveSession):
+    """The wire of a peer that knows nothing of our own additions to the protocol."""
+
+    def __init__(
+        self, outbound: bool, features: Mapping[str, str], password: bytes | None, private_key: bytes
+    ) -> None:
+        super().__init__(outbound, _common(features), password, private_key)
+
+    def receive(self, data: bytes) -> list[Features | Message]:
+        items = super().receive(data)
+        return [Features(_common(item.values)) if isinstance(item, Features) else item for item in items]
+
+
+def _common(features: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in features.items() if key != "TopologyPush"}
+
+
 class Cluster:
     """Several hosts named 1, 2, 3 ... at 10.0.x.y."""
 
@@ -170,13 +190,14 @@ class Cluster:
         number: int,
         *targets: int | str,
         channels: Iterable[Channel] = (),
+        session: SessionFactory = WeaveSession,
         establish: Establish = at_once,
         **config: object,
     ) -> MeshHost:
         """Start (or start anew) a host that connects to ``targets``: other hosts' numbers, or text."""
         rng = Random(self._rng.getrandbits(64))
         settings = {"name": PeerName(number), "nickname": f"h{number}", "uid": rng.getrandbits(64), **config}
-        mesh = Mesh(MeshConfig(**settings), rng)  # type: ignore[arg-type]
+        mesh = Mesh(MeshConfig(**settings), rng, session)  # type: ignore[arg-type]
         for channel in channels:
             mesh.add_channel(channel)
         host = self.hosts[number] = MeshHost(self.network, ip_of(number), mesh, establish)

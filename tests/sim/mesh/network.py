@@ -159,6 +159,12 @@ class Network:
             end.open = False
             self._transmit(end, None)
 
+    def forget(self, connection: int) -> None:
+        """This end is gone without a word, as when a middle box or the kernel drops it."""
+        end = self._ends.pop(connection, None)
+        if end is not None:
+            end.open = False
+
     # -- inside ------------------------------------------------------------------------------------------
 
     def _after(self, seconds: float, call: Callable[[], None]) -> None:
