@@ -197,10 +197,8 @@ class Allocator:
         """Take in the state of a peer. A broadcast is passed on as our own state, gossip if it was news."""
         before = self._territory.ring
         self._exchange.absorb(weave.decode_state(payload), sender, broadcast, now)
-        fresh = self._territory.ring is not before
-        if fresh:
-            self._fulfilment.retry(now)
-        return Merged(STATE, STATE if fresh else NO_KEYS)
+        self._fulfilment.retry(now)
+        return Merged(STATE, STATE if self._territory.ring is not before else NO_KEYS)
 
     def receive(self, dialect: str, payload: bytes, src: PeerName, now: Instant) -> None:
         """Take in a message for this peer."""
@@ -223,6 +221,8 @@ class Allocator:
     def tick(self, now: Instant) -> None:
         """Retry what waits, report free space, and try the disk again."""
         self._takeovers.tick(now)
+        if now.mono >= self._territory.settling.deadline and self._territory.settling.settled(now):
+            self._fulfilment.retry(now)
         if now.mono < self._next_tick:
             return
         self._next_tick = now.mono + (NATIVE_PATIENCE if self._asking.natives else TICK)
@@ -246,7 +246,7 @@ class Allocator:
         due = self._next_tick if busy else math.inf
         if self._asking.reachable and self._territory.counts_changed:
             due = min(due, max(self._next_tick, self._next_report))
-        return min(due, self._takeovers.next_deadline())
+        return min(due, self._takeovers.next_deadline(), self._territory.settling.deadline)
 
     def collect(self) -> list[Event]:
         """Records to commit, then log lines and answers. Fills ``outbox``."""

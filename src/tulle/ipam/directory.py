@@ -17,10 +17,9 @@ class Directory:
         self._heard: dict[PeerName, str] = {}
         self.reachable: frozenset[PeerName] = frozenset()
 
-    @property
-    def nicknames(self) -> dict[PeerName, str]:
-        """Everything known; what the mesh says wins over hearsay."""
-        return self._heard | self._live
+    def nicknames(self, owners: frozenset[PeerName]) -> dict[PeerName, str]:
+        """Names worth telling: of peers in the mesh, and of owners that are gone. The mesh knows best."""
+        return {peer: text for peer, text in self._heard.items() if peer in owners} | self._live
 
     def update(self, reachable: frozenset[PeerName], nicknames: Mapping[PeerName, str]) -> None:
         """What the mesh says now."""

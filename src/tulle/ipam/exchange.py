@@ -38,7 +38,7 @@ class Exchange:
     def encode(self, keys: Keys, now: Instant) -> bytes:
         """Our state, or the question while there is still something to ask."""
         question = keys == QUESTION and not self._territory.divided
-        state = weave.State(self._directory.nicknames) if question else self._state()
+        state = weave.State(self._nicknames()) if question else self._state()
         return weave.encode_state(state, self._territory.me, now.wall)
 
     def need_ring(self, now: Instant) -> None:
@@ -62,6 +62,9 @@ class Exchange:
     def donate(self, wanted: Range, to: PeerName, now: Instant) -> None:
         """A peer asks for space: give some or say no, and show it the ring in any case."""
         if not self._territory.divided or to == self._territory.me:
+            return
+        if not self._territory.settling.settled(now):
+            self.send_ring(to, now)
             return
         given = self._territory.donate(wanted, to)
         if given is None:
@@ -89,10 +92,12 @@ class Exchange:
         self._journal.send(Unicast(to, weave.encode_direct(message, self._territory.me, now.wall)))
 
     def _state(self) -> weave.State:
-        nicknames = self._directory.nicknames
         if self._territory.divided:
-            return weave.State(nicknames, None, self._territory.ring)
-        return weave.State(nicknames, self._election.claims, None)
+            return weave.State(self._nicknames(), None, self._territory.ring)
+        return weave.State(self._nicknames(), self._election.claims, None)
+
+    def _nicknames(self) -> dict[PeerName, str]:
+        return self._directory.nicknames(self._territory.ring.owners)
 
     def _merge(self, theirs: Ring, sender: PeerName, now: Instant) -> None:
         was_divided = self._territory.divided

@@ -38,6 +38,7 @@ class Fulfilment:
             self._journal.refuse(ticket, _left())
         elif not self._try(ticket, request, now):
             self.waiting[ticket] = request
+            self._explain(request)
 
     def cancel(self, ticket: int) -> None:
         """Drop a request without an answer."""
@@ -67,12 +68,28 @@ class Fulfilment:
                     self._journal.answer(ticket, None)
                 return self._territory.divided
 
+    def _ready(self, now: Instant) -> bool:
+        return self._territory.divided and self._territory.settling.settled(now)
+
+    def _explain(self, request: Request) -> None:
+        """A request that waits for peers which may never come back must not wait in silence."""
+        if isinstance(request, Prime):
+            return
+        away = self._asking.waits_for(request.wanted, self._territory.ring)
+        if away:
+            names = ", ".join(map(self._directory.label, away))
+            self._journal.log(
+                "warning",
+                f"{request} waits: the addresses it needs belong to {names}, out of reach now. If a host is"
+                " gone for good, 'tulle rmpeer' takes its addresses over",
+            )
+
     def _allocate(self, ticket: int, request: Allocate, now: Instant) -> bool:
         held = self._territory.holdings.of(request.ident, request.subnet)
         if held:
             self._journal.answer(ticket, held[0])
             return True
-        if not self._territory.divided:
+        if not self._ready(now):
             return False
         address = self._territory.space.first_free(request.wanted)
         if address is not None:
@@ -92,7 +109,7 @@ class Fulfilment:
             self._journal.refuse(ticket, _taken(request, holder))
             return True
         if holder is None and address in self._territory.universe:
-            if not self._territory.divided:
+            if not self._ready(now):
                 return False
             if not self._territory.space.owns(address):
                 return self._claim_elsewhere(ticket, request, now)

@@ -14,6 +14,9 @@ class Allocate:
     ident: str
     subnet: IPv4Network
 
+    def __str__(self) -> str:
+        return f"allocating for {self.ident} in {self.subnet}"
+
     @property
     def wanted(self) -> Range:
         """Where the address may come from."""
@@ -26,6 +29,9 @@ class Claim:
 
     ident: str
     interface: IPv4Interface
+
+    def __str__(self) -> str:
+        return f"claiming {self.interface} for {self.ident}"
 
     @property
     def wanted(self) -> Range:

@@ -32,6 +32,8 @@ def resume(previous: Restored, config: IpamConfig, territory: Territory, journal
         stored = None
     if stored is not None:
         territory.adopt(stored, save=False)
+        if stored.owners - {config.peer}:
+            territory.settling.doubt()
     elif isinstance(config.bootstrap, Seed) and not previous.ring_unreadable:
         territory.divide(config.bootstrap.peers)
     if stored is not None and previous.peer not in (None, config.peer):

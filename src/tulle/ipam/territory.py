@@ -13,6 +13,7 @@ from tulle.ipam.journal import Journal
 from tulle.ipam.merge import repairing_merge
 from tulle.ipam.records import HELD, RING, RING_KEY, held_record, ring_record
 from tulle.ipam.ring import Range, Ring
+from tulle.ipam.settling import Settling
 from tulle.ipam.space import Space
 from tulle.mesh.peername import PeerName
 
@@ -30,6 +31,7 @@ class Territory:
         self.space = Space()
         self.holdings = holdings
         self.strays: set[int] = set()
+        self.settling = Settling()
         self._journal = journal
         self.counts_changed = False
         """Whether our free counts in the ring may be out of date."""
@@ -76,6 +78,7 @@ class Territory:
         spoke of.
         """
         merged, contested = repairing_merge(self.ring, theirs)
+        self.settling.heard()
         if contested:
             merged = merged.with_entries(
                 entry.raised() if entry.token in contested and entry.peer == self.me else entry
