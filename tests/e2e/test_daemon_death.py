@@ -62,7 +62,7 @@ def test_a_container_that_vanished_meanwhile_is_forgotten(lab: Lab) -> None:
     one.kill()
     gone.delete()
     one.relaunch()
-    wait_until(lambda: gone.name not in one.tulle("ps"), 90, "the address is free again")
+    wait_until(lambda: gone.name not in one.view("ps"), 90, "the address is free again")
     assert kept.name in one.tulle("ps")
     assert gone.name not in one.tulle("status", "dns")
 

@@ -19,6 +19,14 @@ def test_two_commands_bring_up_a_network(lab: Lab) -> None:
     assert there.pings(ours.ip)
 
 
+def test_the_first_packet_arrives(pair: list[Host]) -> None:
+    one, two = pair
+    here, there = one.container("early-a"), two.container("early-b")
+    theirs = two.attach(there).ip
+    one.attach(here)
+    assert here.pings(theirs, wait=5)
+
+
 def test_attach_is_idempotent_and_detach_undoes_it(pair: list[Host]) -> None:
     one, _ = pair
     box = one.container("again")

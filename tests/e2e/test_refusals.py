@@ -4,7 +4,7 @@ from lab import Host, Lab, wait_until
 
 
 def connection_lines(host: Host) -> str:
-    return host.tulle("status", "connections")
+    return host.view("connections")
 
 
 def test_a_wrong_password_is_refused_with_a_reason(lab: Lab) -> None:

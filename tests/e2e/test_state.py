@@ -59,7 +59,7 @@ def test_a_corrupt_database_is_moved_aside_and_said(lab: Lab) -> None:
     one.relaunch()
     assert [path for path in one.state.iterdir() if ".corrupt-" in path.name]
     assert "corrupt" in one.log.read_text()
-    wait_until(lambda: str(address) in one.tulle("ps"), what="the running container was found")
+    wait_until(lambda: str(address) in one.view("ps"), what="the running container was found")
     assert one.attach(one.container("new")).ip != address
 
 

@@ -37,7 +37,7 @@ def test_attach_is_interrupted(lab: Lab) -> None:
 
 
 def vanished(host: Host, box: Container) -> bool:
-    return box.name not in host.tulle("ps") and box.name not in host.tulle("status", "dns")
+    return box.name not in host.view("ps") and box.name not in host.view("dns")
 
 
 def test_a_namespace_vanishes(lab: Lab) -> None:
@@ -76,6 +76,6 @@ def test_removing_a_dead_peer_frees_its_share(lab: Lab) -> None:
     one.attach(one.container("a"))
     two.attach(two.container("b"))
     two.kill()
-    wait_until(lambda: "unreachable" in one.tulle("status", "ipam"), 90, "the loss is noticed")
+    wait_until(lambda: "unreachable" in one.view("ipam"), 90, "the loss is noticed")
     one.tulle("rmpeer", two.short)
     assert {entry["Nickname"] for entry in one.report()["IPAM"]["Entries"]} == {one.short}

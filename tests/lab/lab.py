@@ -99,7 +99,7 @@ class Lab:
 
     @staticmethod
     def _sees_all(host: Host, hosts: Sequence[Host]) -> bool:
-        lines = host.tulle("status", "connections").splitlines()
+        lines = host.view("connections").splitlines()
         established = [line for line in lines if " established " in f" {line} "]
         missing = [
             other.short
