@@ -1,0 +1,138 @@
+"""Run every bench and write docs/performance.md. As root, on a machine with nothing else to do."""
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "performance.md"
+PARTS = ("idle", "allocate", "attach", "mesh_start", "dns", "datapath")
+
+
+class Line(NamedTuple):
+    """One promise and what was measured: a figure, the goal in words, and whether it was met."""
+
+    what: str
+    figure: str
+    goal: str
+    met: bool
+
+
+def main() -> int:
+    """Measure the parts named on the command line (all of them if none), and write the page when all ran."""
+    chosen = sys.argv[1:] or list(PARTS)
+    results: dict[str, Any] = {}
+    for part in chosen:
+        print(f"bench {part} ...", flush=True)
+        began = time.monotonic()
+        results[part] = _run(part)
+        print(f"bench {part}: {time.monotonic() - began:.0f} s")
+    lines = [line for part in chosen for line in LINES[part](results[part])]
+    print(_table(lines))
+    if set(chosen) == set(PARTS):
+        PAGE.write_text(_page(lines, results))
+        print(f"wrote {PAGE.relative_to(ROOT)}")
+    return 0 if all(line.met for line in lines) else 1
+
+
+def _run(part: str) -> Any:
+    sys.path.insert(0, str(ROOT / "tests"))
+    module = __import__(f"bench.{part}", fromlist=["run"])
+    return module.run()
+
+
+def _idle(result: Any) -> list[Line]:
+    return [
+        _at_most("`tulle launch` until it answers, seconds", result["ready_s"], 1.5),
+        _at_most("resident memory with 2 peers, MB", result["resident_mb"], 70),
+        _at_most("processor time with 2 peers, % of a core", result["cpu_percent"], 0.3),
+    ]
+
+
+def _allocate(result: Any) -> list[Line]:
+    few, many = result["per_second_100_held"], result["per_second_5000_held"]
+    what = f"durable allocations over the API: {many:,.0f}/s with 5,000 held against {few:,.0f}/s with 100"
+    return [_at_least(what, result["ratio"], 0.8)]
+
+
+def _attach(result: Any) -> list[Line]:
+    what = f"attach, median {result['attach']:.1f} ms, against `ip -batch` doing the same"
+    return [_at_most(what, result["ratio"], 3)]
+
+
+def _mesh_start(result: Any) -> list[Line]:
+    count = int(result["daemons"])
+    return [
+        _at_most(f"{count} daemons started at once: last answer to full mesh, seconds", result["mesh_s"], 5),
+        _at_most("TCP between them until then, MB", result["tcp_bytes"] / 1e6, 3),
+    ]
+
+
+def _dns(result: Any) -> list[Line]:
+    return [
+        _at_least(
+            f"DNS, {row['case']}, {row['names']:,} names: {row['tulle_qps']:,.0f}/s against dnsmasq",
+            row["ratio"],
+            0.9,
+        )
+        for row in result["rows"]
+    ]
+
+
+def _datapath(result: Any) -> list[Line]:
+    return [Line(*line) for line in result["lines"]]
+
+
+LINES: dict[str, Callable[[Any], list[Line]]] = {
+    "idle": _idle,
+    "allocate": _allocate,
+    "attach": _attach,
+    "mesh_start": _mesh_start,
+    "dns": _dns,
+    "datapath": _datapath,
+}
+
+
+def _at_most(what: str, figure: float, limit: float) -> Line:
+    return Line(what, f"{figure:.2f}", f"at most {limit:g}", figure <= limit)
+
+
+def _at_least(what: str, figure: float, limit: float) -> Line:
+    return Line(what, f"{figure:.2f}", f"at least {limit:g}", figure >= limit)
+
+
+def _table(lines: list[Line]) -> str:
+    rows = ["| what | measured | goal | |", "|---|---|---|---|"]
+    rows += [
+        f"| {line.what} | {line.figure} | {line.goal} | {'met' if line.met else '**not met**'} |"
+        for line in lines
+    ]
+    return "\n".join(rows)
+
+
+def _page(lines: list[Line], results: dict[str, Any]) -> str:
+    kernel = platform.release().split("-")[0]
+    machine = f"Linux {kernel}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    return f"""# Performance
+
+Measured by `make bench` ({machine}; all hosts are namespaces of one machine and share its cores). Every
+figure that compares is a ratio against a baseline in the same run, taken in turns. Run it yourself on an idle
+machine: it takes about ten minutes and writes this page.
+
+{_table(lines)}
+
+What each bench does is said at the top of its file in `bench/`. All that was measured:
+
+```json
+{json.dumps(results, indent=1, default=str)}
+```
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
