@@ -9,6 +9,9 @@ from tulle.mesh.dialect.weave import gob
 from tulle.mesh.peername import PeerName, format_name, name_bytes
 from tulle.mesh.summary import ConnectionSummary, PeerSummary
 
+MAX_PEERS = 1 << 14
+"""Peers in one payload: four times what there are short ids for."""
+
 MAX_SHORT_ID = 4095
 MAX_NICKNAME = 255
 MAX_ADDRESS = 255
@@ -59,6 +62,8 @@ def decode_topology(payload: bytes) -> list[PeerSummary]:
         peer = _remembered_peer(summary, connections) if small else _read_peer(summary, connections)
         if peer.name in peers:
             raise BadMessage(f"the topology lists peer {format_name(peer.name)} twice")
+        if len(peers) == MAX_PEERS:
+            raise BadMessage(f"the topology lists more than {MAX_PEERS} peers")
         peers[peer.name] = peer
     return list(peers.values())
 

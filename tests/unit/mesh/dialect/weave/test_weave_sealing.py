@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from nacl.bindings import crypto_secretbox_open
 from recordings import Recording, recordings, vectors
 from tulle.errors import BadMessage
-from tulle.mesh.dialect.weave.sealing import Opener, Sealer, nonce, public_key, session_key
+from tulle.mesh.dialect.weave.sealing import FROM_DIALLER, Opener, Sealer, nonce, public_key, session_key
 
 KEY = bytes(range(32))
 
@@ -78,3 +79,16 @@ def test_what_was_reflected_replayed_reordered_or_changed_is_refused() -> None:
 def test_a_message_too_short_to_be_sealed_is_refused(size: int) -> None:
     with pytest.raises(BadMessage):
         Opener(KEY, from_dialler=True).open(bytes(size))
+
+
+@pytest.mark.parametrize(
+    "vector", [vector for vector in vectors("sleeve-encode") if "Key" in vector["req"]], ids=vector_name
+)
+def test_the_nonce_of_a_datagram_is_made_alike(vector: dict[str, Any]) -> None:
+    """A datagram is the sender's name, the number with the no-fragments flag on top, and the sealed frames."""
+    said = vector["req"]
+    first = FROM_DIALLER if said["Outbound"] else 0
+    for packet, frames in zip(vector["res"]["packets"], said["Packets"], strict=True):
+        number, sealed = int(packet[12:28], 16), bytes.fromhex(packet[28:])
+        plain = crypto_secretbox_open(sealed, nonce(first, number), bytes.fromhex(said["Key"]))
+        assert plain.startswith(bytes.fromhex(frames[0][0] + frames[0][1]))

@@ -12,7 +12,7 @@ from tulle.errors import BadMessage
 from tulle.mesh.dialect import BroadcastMessage, GossipMessage
 from tulle.mesh.dialect.weave import gob
 from tulle.mesh.dialect.weave.messages import decode_message
-from tulle.mesh.dialect.weave.topology import decode_topology, encode_topology
+from tulle.mesh.dialect.weave.topology import MAX_PEERS, decode_topology, encode_topology
 from tulle.mesh.peername import PeerName, parse_name
 from tulle.mesh.summary import ConnectionSummary, PeerSummary
 
@@ -125,3 +125,10 @@ def test_a_peer_listed_twice_or_without_connections_is_refused() -> None:
         decode_topology(gob.encode(*peer, *peer))
     with pytest.raises(BadMessage):
         decode_topology(gob.encode(peer[0]))
+
+
+def test_more_peers_than_any_mesh_has_are_refused() -> None:
+    peers = [PeerSummary(PeerName(n), "", 0, 0, None, ()) for n in range(1, MAX_PEERS + 2)]
+    assert len(decode_topology(encode_topology(peers[1:]))) == MAX_PEERS
+    with pytest.raises(BadMessage, match="more than"):
+        decode_topology(encode_topology(peers))
