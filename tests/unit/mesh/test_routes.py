@@ -1,0 +1,140 @@
+"""Routes and broadcast trees: everybody computes the same, and each peer gets exactly one copy."""
+
+from collections import Counter
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from mesh.builders import edge, summary
+from tulle.mesh.graph import Graph
+from tulle.mesh.peername import PeerName
+from tulle.mesh.routes import Routes
+from tulle.mesh.summary import PeerSummary
+
+Edges = set[tuple[int, int]]
+
+
+def _graph(peers: list[PeerSummary]) -> Graph:
+    graph = Graph()
+    for peer in peers:
+        graph.put(peer)
+    return graph
+
+
+def _peers(count: int, edges: Edges) -> list[PeerSummary]:
+    neighbours: dict[int, set[int]] = {name: set() for name in range(1, count + 1)}
+    for a, b in edges:
+        neighbours[a].add(b)
+        neighbours[b].add(a)
+    return [summary(name, *sorted(others)) for name, others in neighbours.items()]
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> tuple[int, Edges]:
+    count = draw(st.integers(1, 12))
+    pairs = [(a, b) for a in range(1, count + 1) for b in range(a + 1, count + 1)]
+    return count, draw(st.sets(st.sampled_from(pairs))) if pairs else set()
+
+
+@st.composite
+def shuffled_graphs(draw: st.DrawFn) -> tuple[int, Graph]:
+    """A network whose peers became known in any order, which must not matter."""
+    count, edges = draw(networks())
+    return count, _graph(draw(st.permutations(_peers(count, edges))))
+
+
+def _reachable(graph: Graph, source: int) -> set[int]:
+    return set(graph.reach(PeerName(source)))
+
+
+@given(shuffled_graphs())
+def test_every_reachable_peer_gets_exactly_one_copy(network: tuple[int, Graph]) -> None:
+    count, graph = network
+    at = {name: Routes(graph, PeerName(name)) for name in range(1, count + 1)}
+    for source in map(PeerName, at):
+        copies = Counter(child for routes in at.values() for child in routes.broadcast(source))
+        assert set(copies) == _reachable(graph, source) - {source}
+        assert set(copies.values()) <= {1}
+
+
+@given(shuffled_graphs())
+def test_parent_and_children_agree(network: tuple[int, Graph]) -> None:
+    count, graph = network
+    at = {name: Routes(graph, PeerName(name)) for name in range(1, count + 1)}
+    for source in map(PeerName, at):
+        for name, routes in at.items():
+            parent = routes.parent(source)
+            if name == source or name not in _reachable(graph, source):
+                assert parent is None
+            else:
+                assert parent is not None
+                assert name in at[parent].broadcast(source)
+
+
+@given(shuffled_graphs())
+def test_unicast_gets_there_by_a_shortest_way(network: tuple[int, Graph]) -> None:
+    count, graph = network
+    at = {name: Routes(graph, PeerName(name)) for name in range(1, count + 1)}
+    for start in map(PeerName, at):
+        assert set(at[start].unicast) == _reachable(graph, start) - {start}
+        for goal in at[start].unicast:
+            hops = 0
+            here = start
+            while here != goal:
+                here = at[here].unicast[goal]
+                hops += 1
+            assert hops == _distance(graph, start, goal)
+
+
+def _distance(graph: Graph, start: PeerName, goal: PeerName) -> int:
+    reached, steps = 1 << (graph.bit(start) or 0), 0
+    while not reached >> (graph.bit(goal) or 0) & 1:
+        steps += 1
+        for bit in range(len(graph.names)):
+            if reached >> bit & 1:
+                reached |= graph.mutual[bit] << len(graph.names)
+        reached = reached >> len(graph.names) | reached & (1 << len(graph.names)) - 1
+    return steps
+
+
+def test_lowest_name_of_a_level_takes_the_common_neighbour() -> None:
+    graph = _graph(_peers(4, {(1, 2), (1, 3), (2, 4), (3, 4)}))
+    assert Routes(graph, PeerName(2)).broadcast(PeerName(1)) == (4,)
+    assert Routes(graph, PeerName(3)).broadcast(PeerName(1)) == ()
+    assert Routes(graph, PeerName(4)).parent(PeerName(1)) == 2
+
+
+def test_all_connections_count_for_gossip_and_only_live_ones_for_frames() -> None:
+    graph = _graph([summary(1, 2, edge(3, established=False)), summary(2, 1), summary(3)])
+    routes = Routes(graph, PeerName(1))
+    assert dict(routes.unicast) == {2: 2}
+    assert dict(routes.unicast_all) == {2: 2, 3: 3}
+    assert routes.broadcast(PeerName(1)) == (2,)
+    assert routes.broadcast_all(PeerName(1)) == (2, 3)
+
+
+def test_routes_follow_changes() -> None:
+    graph = _graph(_peers(3, {(1, 2), (2, 3)}))
+    routes = Routes(graph, PeerName(1))
+    assert routes.unicast[PeerName(3)] == 2
+    for peer in _peers(3, {(1, 2), (2, 3), (1, 3)}):
+        graph.put(peer)
+    assert routes.unicast[PeerName(3)] == 3
+    assert routes.broadcast(PeerName(2)) == ()
+
+
+def test_unknown_peers_have_no_routes() -> None:
+    routes = Routes(_graph(_peers(2, {(1, 2)})), PeerName(1))
+    assert routes.broadcast(PeerName(9)) == ()
+    assert routes.parent(PeerName(9)) is None
+    assert not Routes(Graph(), PeerName(1)).unicast
+
+
+def test_hundreds_of_peers() -> None:
+    """A full mesh: the search stops as soon as nothing can follow, so that this is no matter of seconds."""
+    count = 300
+    graph = _graph(_peers(count, {(a, b) for a in range(1, count + 1) for b in range(a + 1, count + 1)}))
+    routes = Routes(graph, PeerName(7))
+    assert len(routes.unicast) == count - 1
+    assert len(routes.broadcast(PeerName(7))) == count - 1
+    assert not any(routes.broadcast(PeerName(name)) for name in range(1, count + 1) if name != 7)
