@@ -10,6 +10,8 @@ import struct
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 
+from tulle.host.bpf.layout import ANNOUNCED
+
 _ARP = 0x0806
 _EVERYBODY = b"\xff" * 6
 _NOBODY = bytes(6)
@@ -28,15 +30,17 @@ class Announcer:
         self._socket.setblocking(False)
         self._later: set[asyncio.TimerHandle] = set()
 
-    def announce(self, addresses: Iterable[IPv4Address], mac: str) -> None:
+    def announce(self, addresses: Iterable[IPv4Address], mac: str, port: int = 0) -> None:
         """Say, now and once more a little later, that ``mac`` has ``addresses``.
 
-        Nobody needs to hear it, so a frame that cannot be sent is left out.
+        ``port`` is the index of the bridge port behind which ``mac`` lives, 0 for the host itself: else the
+        container's own first frames would look like those of a loop. Nobody needs to hear it, so a frame that
+        cannot be sent is left out.
         """
         frames = [announcement(address, mac) for address in addresses]
-        self._send(frames)
+        self._send(frames, port)
         self._later = {handle for handle in self._later if handle.when() > asyncio.get_running_loop().time()}
-        self._later.add(asyncio.get_running_loop().call_later(_AGAIN, self._send, frames))
+        self._later.add(asyncio.get_running_loop().call_later(_AGAIN, self._send, frames, port))
 
     def close(self) -> None:
         """Say nothing more."""
@@ -45,7 +49,9 @@ class Announcer:
         self._later.clear()
         self._socket.close()
 
-    def _send(self, frames: Iterable[bytes]) -> None:
+    def _send(self, frames: Iterable[bytes], port: int) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, port)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, ANNOUNCED if port else 0)
         for frame in frames:
             try:
                 self._socket.sendto(frame, (self._bridge, _ARP))

@@ -73,7 +73,8 @@ class Ports:
         async with self._turn:
             attachment = await veth.attach(container, addresses, wiring)
             if self._announcer is not None:
-                self._announcer.announce([address.ip for address in addresses], attachment.mac)
+                ips = [address.ip for address in addresses]
+                self._announcer.announce(ips, attachment.mac, attachment.host_index)
             self._monitor.watch(attachment)
         return attachment
 

@@ -80,23 +80,30 @@ static __always_inline struct mac mac_key(const __u8 *bytes)
 	return key;
 }
 
+/* The port of the bridge that a frame came in by, 0 for the host itself. What the host announces in the name of a
+ * container counts as coming from that container's port. Containers can set neither mark nor priority of what arrives here.
+ */
+static __always_inline __u32 port_of(struct __sk_buff *skb)
+{
+	if (!skb->ingress_ifindex && skb->priority == ANNOUNCED)
+		return skb->mark;
+	return skb->ingress_ifindex;
+}
+
 /* Note that this MAC address lives at a peer, or here behind a port of the bridge. False if it was just seen elsewhere and
  * one of the two places is here: then somebody has connected bridges behind our back, and this frame has been here before.
- * Port 0 is the host itself, which announces the addresses of its containers in their name: that says nothing of the port.
  */
 static __always_inline int learn(const struct mac *key, __u32 peer, __u32 port)
 {
 	struct place *place = bpf_map_lookup_elem(&macs, key);
 	struct place fresh = { .peer = peer, .seen = ticks(), .port = port };
 
-	int announced = peer == LOCAL_PLACE && place && place->peer == LOCAL_PLACE && (!place->port || !port);
-
-	if (place && place->peer == peer && (place->port == port || (announced && !port))) {
+	if (place && place->peer == peer && place->port == port) {
 		if (place->seen != fresh.seen)
 			place->seen = fresh.seen;
 		return 1;
 	}
-	if (place && !announced && (place->peer == LOCAL_PLACE || peer == LOCAL_PLACE) && fresh.seen - place->seen <= RECENT)
+	if (place && (place->peer == LOCAL_PLACE || peer == LOCAL_PLACE) && fresh.seen - place->seen <= RECENT)
 		return 0;
 	bpf_map_update_elem(&macs, key, &fresh, BPF_ANY);
 	count(LEARNED);

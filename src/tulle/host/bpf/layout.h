@@ -15,6 +15,7 @@
 #define MAX_MACS 65536
 #define HOP_LIMIT 64            /* outer TTL of a frame that starts here; each relay takes one away */
 #define LOCAL_PLACE 0xffffffff  /* "peer" of a MAC address that lives on this host */
+#define ANNOUNCED 0x74756c65    /* priority of a frame that the host sends for the container behind port `mark` */
 
 enum carrier { CARRIER_NONE, CARRIER_VXLAN };
 

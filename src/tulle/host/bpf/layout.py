@@ -10,6 +10,7 @@ from tulle.host.bpf.map import Layout
 
 LOCAL_PLACE = 0xFFFFFFFF
 TICK_SECONDS = 2**30 / 1e9
+ANNOUNCED = 0x74756C65
 
 _ID = struct.Struct("=I")
 _CONFIG = struct.Struct("=III4s")

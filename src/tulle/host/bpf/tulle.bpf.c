@@ -44,7 +44,7 @@ int from_bridge(struct __sk_buff *skb)
 	dst = mac_key(eth->h_dest);
 	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
 		return drop(DROP_RESOLVER_ARP);
-	if (!learn(&src, LOCAL_PLACE, skb->ingress_ifindex))
+	if (!learn(&src, LOCAL_PLACE, port_of(skb)))
 		return drop(DROP_LOOP);
 	place = is_group(dst.bytes) ? NULL : bpf_map_lookup_elem(&macs, &dst);
 	if (place && place->peer == LOCAL_PLACE) {
