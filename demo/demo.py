@@ -160,18 +160,24 @@ class Show:
     def partition(self) -> None:
         self.stage.section(
             "A partition",
-            "host3 is cut off from the others. Both sides go on as if nothing had happened: new "
-            "containers, addresses, names.",
+            "host3 is cut off from the others. Both sides go on as if nothing had happened: new containers, "
+            "addresses, names.",
         )
         self.stage.does("drops everything between host3 and the other two")
         self.lab.partition([self.one, self.two], [self.three])
-        self.attach(self.one, "left1", "left")
-        self.attach(self.two, "left2", "left")
-        self.attach(self.three, "right1", "right")
-        self.attach(self.three, "right2", "right")
-        self.stage.claim("host2 knows both on its side", lambda: len(self.known(self.two, "left")) == 2)
-        self.stage.type(self.container("left1"), "ping -c 1 left")
-        self.stage.type(self.container("right1"), "ping -c 1 right")
+        self.stage.claim("host3 has noticed that it is alone", self.three_is_alone, timeout=40)
+        self.attach(self.one, "alice")
+        self.attach(self.two, "bob")
+        self.attach(self.three, "carol")
+        self.attach(self.three, "dave")
+        bob, dave = self.container("bob").name, self.container("dave").name
+        self.stage.claim("host1 knows the new name of host2", lambda: self.known(self.one, bob))
+        self.stage.type(self.container("alice"), f"ping -c 1 {bob}")
+        self.stage.type(self.container("carol"), f"ping -c 1 {dave}")
+        self.stage.claim("host1 cannot know the other side's names", lambda: not self.one.knows(dave))
+
+    def three_is_alone(self) -> bool:
+        return " established " not in self.three.view("connections")
 
     def heal(self) -> None:
         self.stage.section(
@@ -186,9 +192,10 @@ class Show:
         self.stage.claim(
             f"{len(found)} containers, {len(found)} addresses", lambda: len(set(found)) == len(found)
         )
-        self.stage.claim("host1 resolves the right side", lambda: len(self.known(self.one, "right")) == 2)
-        self.stage.claim("host3 resolves the left side", lambda: len(self.known(self.three, "left")) == 2)
-        self.stage.type(self.container("left1"), "ping -c 2 -i 0.2 right")
+        bob, dave = self.container("bob").name, self.container("dave").name
+        self.stage.claim("host1 knows a name of the other side", lambda: self.known(self.one, dave))
+        self.stage.claim("host3 does, too", lambda: self.known(self.three, bob))
+        self.stage.type(self.container("alice"), f"ping -c 2 -i 0.2 {dave}")
 
     def kill(self) -> None:
         self.stage.section(

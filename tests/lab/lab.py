@@ -155,9 +155,10 @@ class Lab:
         """The ends of what the daemons logged, for a failed test."""
         parts = []
         for host in self.hosts:
-            if host.log.exists():
-                lines = host.log.read_text(errors="replace").splitlines()[-60:]
-                parts.append("\n".join((f"--- {host.short} ({host.address})", *lines)))
+            for log in (host.log, host.state / "tulle.log"):
+                if log.exists():
+                    lines = log.read_text(errors="replace").splitlines()[-60:]
+                    parts.append("\n".join((f"--- {host.short} ({host.address})", *lines)))
         return "\n".join(parts)
 
 
