@@ -66,6 +66,10 @@ class Asking:
             if wish.asked == peer:
                 wish.asked = None
 
+    def got(self, wanted: Range) -> None:
+        """An address of this range was found: whoever needs another one asks anew, and at once."""
+        self._wishes.pop(wanted, None)
+
     def start_over(self, now: Instant) -> None:
         """Forget refusals of wishes that wait for somebody unreachable: those asked may have space by now."""
         for wanted, wish in list(self._wishes.items()):

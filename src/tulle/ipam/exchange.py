@@ -60,11 +60,14 @@ class Exchange:
             self._take(self._election.want(now))
 
     def donate(self, wanted: Range, to: PeerName, now: Instant) -> None:
-        """A peer asks for space: give some or say no, and show it the ring in any case."""
+        """A peer asks for space: give some or say no, and show it the ring in any case.
+
+        While our own ring is in doubt we stay silent about what is in it; the peer asks again.
+        """
+        about_space = wanted.clip(self._territory.universe).size > 0
         if not self._territory.divided or to == self._territory.me:
             return
-        if not self._territory.settling.settled(now):
-            self.send_ring(to, now)
+        if about_space and not self._territory.settling.settled(now):
             return
         given = self._territory.donate(wanted, to)
         if given is None:

@@ -94,9 +94,7 @@ class Fulfilment:
         address = self._territory.space.first_free(request.wanted)
         if address is not None:
             interface = IPv4Interface((address, request.subnet.prefixlen))
-            self._territory.hold(request.ident, interface)
-            self._journal.answer(ticket, interface)
-            return True
+            return self._give(ticket, request, interface)
         if self._asking.pursue(request.wanted, self._territory.ring, now):
             return False
         self._journal.refuse(ticket, self._exhausted(request))
@@ -113,8 +111,12 @@ class Fulfilment:
                 return False
             if not self._territory.space.owns(address):
                 return self._claim_elsewhere(ticket, request, now)
-        self._territory.hold(request.ident, request.interface)
-        self._journal.answer(ticket, request.interface)
+        return self._give(ticket, request, request.interface)
+
+    def _give(self, ticket: int, request: Allocate | Claim, interface: IPv4Interface) -> bool:
+        self._territory.hold(request.ident, interface)
+        self._asking.got(request.wanted)
+        self._journal.answer(ticket, interface)
         return True
 
     def _claim_elsewhere(self, ticket: int, request: Claim, now: Instant) -> bool:

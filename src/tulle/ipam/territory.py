@@ -85,7 +85,9 @@ class Territory:
                 for entry in merged.entries
             )
         lost = self.adopt(merged)
-        owners = {entry.token: entry.peer for entry in merged.entries}
+        if lost:
+            self.report_free()
+        owners = {entry.token: entry.peer for entry in self.ring.entries}
         return lost, any(owners[entry.token] != entry.peer for entry in theirs.entries)
 
     def donate(self, wanted: Range, to: PeerName) -> Range | None:

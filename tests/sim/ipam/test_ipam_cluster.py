@@ -142,6 +142,14 @@ def test_three_full_hosts_hand_out_every_address_once_and_then_say_so() -> None:
     assert "h1" in text
 
 
+def test_space_that_comes_one_address_at_a_time_comes_without_waiting() -> None:
+    cluster = started(2, "10.32.0.0/29")
+    for number in range(5):
+        ticket = cluster.allocate(1, f"c{number}")
+        cluster.deliver_all()
+        assert isinstance(cluster.result(1, ticket), IPv4Interface)
+
+
 def test_an_allocation_waits_while_an_owner_that_may_have_space_is_away() -> None:
     cluster = started(2, "10.32.0.0/29")
     for ident in ("a", "b", "c"):

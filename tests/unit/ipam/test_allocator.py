@@ -363,6 +363,8 @@ def test_after_a_restart_others_are_heard_before_anything_new_is_handed_out() ->
     assert again.allocate(1, "a") == IPv4Interface("10.32.0.1/24")
     assert again.allocate(2, "b") is None
     again.ipam.receive("weave", direct(weave.SpaceRequest(span("10.32.0.9", "10.32.0.9"))), C, NOW)
+    again.settle()
+    assert told(again.ipam) == []
     again.ipam.merge("weave", state(again.ipam.ring.transfer(A, B)), B, False, NOW)
     again.settle()
     assert again.done.keys() == {1}

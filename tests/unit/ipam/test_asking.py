@@ -53,6 +53,15 @@ def test_a_refusal_leads_to_the_next_and_the_last_one_ends_hope() -> None:
     assert asker.pursue()
 
 
+def test_after_a_success_the_next_question_comes_at_once() -> None:
+    asker = Asker(B)
+    asker.pursue()
+    asker.pursue()
+    asker.asking.got(WANTED)
+    asker.pursue()
+    assert asker.asked == [B, B]
+
+
 def test_hope_stays_while_an_owner_is_away_and_the_others_are_asked_again() -> None:
     asker = Asker(B)
     assert asker.pursue()
