@@ -54,7 +54,7 @@ class Stage:
         self.sessions: dict[LinkId, FakeSession] = {}
         self._latest: FakeSession | None = None
         self.mono = 0.0
-        self.mesh = Mesh(config(1, **settings), Random(seed), self._session)
+        self.mesh = Mesh(config(**{"name": 1, **settings}), Random(seed), self._session)
         for channel in channels:
             self.mesh.add_channel(channel)
         self._number = 0

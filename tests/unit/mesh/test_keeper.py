@@ -1,0 +1,270 @@
+"""From a TCP connection to the one link to a peer."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from mesh.builders import summary
+from mesh.stage import Stage
+from tulle.errors import BadMessage
+from tulle.mesh.connection import RIVAL_SECONDS
+from tulle.mesh.dialect import Control, Features, GossipMessage, Heartbeat
+from tulle.mesh.events import CloseLink, Dial, LinkDown, LinkId, LinkUp, MeshEvent
+from tulle.mesh.peername import PeerName
+from tulle.mesh.views import LinkState, TargetState
+
+TARGET = ("10.0.0.2", 6783)
+
+
+def _of(kind: type, events: list[MeshEvent]) -> list[MeshEvent]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def _dial(stage: Stage, *texts: str) -> LinkId:
+    stage.mesh.connect(texts or ("10.0.0.2",), False, stage.now)
+    (dial,) = _of(Dial, stage.pass_time(0.1))
+    assert isinstance(dial, Dial)
+    return stage.dialled(dial.target)
+
+
+def test_link_up_says_all_a_carrier_needs() -> None:
+    stage = Stage(carriers=("fastdp", "sleeve"), trusted_subnets=(ip_network("10.0.0.0/8"),))
+    link = _dial(stage)
+    stage.sessions[link].session_key = b"k" * 32
+    stage.greet(
+        link, 2, conn_id=5, carriers=("sleeve", "fastdp"), trusted_subnets=(ip_network("10.0.0.0/8"),)
+    )
+    (up,) = _of(LinkUp, stage.mesh.collect())
+    assert up == LinkUp(
+        link=link,
+        peer=PeerName(2),
+        remote_ip="10.0.0.2",
+        local_ip="10.0.0.1",
+        outbound=True,
+        conn_uid=stage.our_conn_id(link) ^ 5,
+        carriers=("fastdp", "sleeve"),
+        session_key=b"k" * 32,
+        both_trusted=True,
+        native=True,
+    )
+
+
+def test_the_lower_uid_survives_whoever_came_first() -> None:
+    for order in ((1, 2), (2, 1)):
+        stage = Stage()
+        links = [stage.accept(), stage.accept()]
+        for link, uid in zip(links, order, strict=True):
+            assert link is not None
+            stage.greet(link, 2, conn_id=stage.our_conn_id(link) ^ uid)
+        events = stage.mesh.collect()
+        survivor = links[order.index(1)]
+        assert [view.link for view in stage.mesh.links() if view.state is LinkState.PENDING] == [survivor]
+        ups = [event.link for event in events if isinstance(event, LinkUp)]
+        downs = [event.link for event in events if isinstance(event, LinkDown)]
+        assert ups[-1] == survivor
+        assert downs == ups[:-1]
+
+
+def test_a_replaced_link_goes_down_before_the_new_one_comes_up() -> None:
+    stage = Stage()
+    first, second = stage.accept(), stage.accept()
+    assert first is not None
+    assert second is not None
+    stage.greet(first, 2, conn_id=stage.our_conn_id(first) ^ 9)
+    stage.mesh.collect()
+    stage.greet(second, 2, conn_id=stage.our_conn_id(second) ^ 3)
+    kinds = [type(event) for event in stage.mesh.collect()]
+    assert kinds.index(CloseLink) < kinds.index(LinkDown) < kinds.index(LinkUp)
+
+
+def test_equal_uids_end_both() -> None:
+    stage = Stage()
+    for link in (stage.accept(), stage.accept()):
+        assert link is not None
+        stage.greet(link, 2, conn_id=stage.our_conn_id(link) ^ 7)
+    assert len(_of(CloseLink, stage.mesh.collect())) == 2
+    assert not stage.mesh.links()
+
+
+def test_the_dialling_end_closes_a_losing_connection() -> None:
+    stage = Stage()
+    winner = stage.meet(2)
+    link = _dial(stage, "10.0.0.3")
+    stage.greet(link, 2, conn_id=stage.our_conn_id(link) ^ (1 << 64) - 1)
+    assert CloseLink(link, "there is another connection to the same peer") in stage.mesh.collect()
+    assert [view.link for view in stage.mesh.links()] == [winner]
+    (view,) = stage.mesh.target_views()
+    assert (view.state, view.reason, view.peer) == (TargetState.PENDING, None, 2)
+
+
+def _rivals() -> tuple[Stage, LinkId, LinkId]:
+    """A link, and an inbound connection of the same peer that lost against it."""
+    stage = Stage()
+    winner, loser = stage.accept(), stage.accept()
+    assert winner is not None
+    assert loser is not None
+    stage.greet(winner, 2, conn_id=stage.our_conn_id(winner) ^ 1)
+    stage.greet(loser, 2, conn_id=stage.our_conn_id(loser) ^ 2)
+    stage.mesh.collect()
+    return stage, winner, loser
+
+
+def test_the_accepting_end_leaves_it_to_the_other_to_close() -> None:
+    stage, winner, loser = _rivals()
+    assert {view.link: view.state for view in stage.mesh.links()}[loser] is LinkState.RIVAL
+    assert Heartbeat() in stage.sent(winner)
+    stage.mesh.closed(loser, "closed by the peer", stage.now)
+    stage.pass_time(20)
+    assert [view.link for view in stage.mesh.links()] == [winner]
+
+
+def test_a_rival_that_stays_replaces_a_silent_link() -> None:
+    stage, winner, loser = _rivals()
+    events = stage.pass_time(RIVAL_SECONDS)
+    assert CloseLink(winner, "there is another connection to the same peer") in events
+    assert [event.link for event in events if isinstance(event, LinkUp)] == [loser]
+
+
+def test_a_rival_does_not_replace_a_link_that_speaks() -> None:
+    stage, winner, loser = _rivals()
+    stage.pass_time(1)
+    stage.give(winner, Heartbeat())
+    events = stage.pass_time(RIVAL_SECONDS)
+    assert [event.link for event in events if isinstance(event, CloseLink)] == [loser]
+
+
+def test_a_rival_takes_over_when_the_link_ends() -> None:
+    stage, winner, loser = _rivals()
+    stage.mesh.closed(winner, "connection reset", stage.now)
+    kinds = [type(event) for event in stage.mesh.collect() if isinstance(event, LinkUp | LinkDown)]
+    assert kinds == [LinkDown, LinkUp]
+    assert [view.link for view in stage.mesh.links()] == [loser]
+
+
+def test_gossip_of_a_rival_is_heard_and_its_control_is_not() -> None:
+    stage, _, loser = _rivals()
+    stage.tell(loser, 2, summary(2, 1, version=3))
+    stage.give(loser, Control(0, 0, b""))
+    assert stage.mesh.peers()[PeerName(2)].version == 3
+    assert not stage.sent(loser)
+
+
+def test_a_restarted_peer_replaces_its_earlier_run() -> None:
+    stage = Stage()
+    first = stage.accept()
+    assert first is not None
+    stage.greet(first, 2, conn_id=stage.our_conn_id(first) ^ 1)
+    second = stage.meet(2, uid=99)
+    assert [view.link for view in stage.mesh.links()] == [second]
+
+
+def test_a_stranger_with_our_name_is_never_dialled_again() -> None:
+    stage = Stage()
+    link = _dial(stage)
+    stage.greet(link, 1, uid=5)
+    (close,) = _of(CloseLink, stage.mesh.collect())
+    assert isinstance(close, CloseLink)
+    assert "same name" in close.reason
+    assert not _of(Dial, stage.pass_time(1000))
+    (view,) = stage.mesh.target_views()
+    assert view.never
+    assert "same name" in (view.reason or "")
+
+
+def test_no_carriers_in_common_is_retried() -> None:
+    stage = Stage()
+    link = _dial(stage)
+    stage.greet(link, 2, carriers=("pigeon",))
+    (view,) = stage.mesh.target_views()
+    assert "no carriers in common" in (view.reason or "")
+    assert _of(Dial, stage.pass_time(100))
+
+
+def test_bad_bytes_close_and_show_the_reason() -> None:
+    stage = Stage()
+    link = _dial(stage)
+
+    def refuse(data: bytes) -> list[object]:
+        raise BadMessage("the other end is not a mesh peer")
+
+    stage.sessions[link].receive = refuse  # type: ignore[method-assign,assignment]
+    stage.mesh.received(link, b"GET /", stage.now)
+    assert CloseLink(link, "the other end is not a mesh peer") in stage.mesh.collect()
+    assert stage.mesh.target_views()[0].reason == "the other end is not a mesh peer"
+    stage.mesh.received(link, b"more", stage.now)
+    stage.mesh.closed(link, "late", stage.now)
+    assert stage.mesh.pull(link, stage.now) == b""
+
+
+def test_bad_features_close() -> None:
+    stage = Stage()
+    link = stage.accept()
+    assert link is not None
+    stage.give(link, Features({}))
+    assert _of(CloseLink, stage.mesh.collect())
+
+
+def test_nothing_after_a_closing_message_counts() -> None:
+    stage = Stage()
+    link = stage.meet(2)
+    stage.mesh.collect()
+    bad = Control(9, 0, b"")
+    stage.give(link, bad, GossipMessage("topology", PeerName(2), b"rubbish"))
+    assert len(_of(CloseLink, stage.mesh.collect())) == 1
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_discovered_addresses_must_lead_to_known_peers(known: bool) -> None:
+    stage = Stage()
+    neighbour = stage.meet(3)
+    stage.tell(neighbour, 3, summary(3, 1, 2, version=2))
+    (dial,) = _of(Dial, stage.pass_time(2))
+    assert dial == Dial(TARGET)
+    link = stage.dialled(TARGET)
+    stage.greet(link, 2 if known else 8)
+    closes = _of(CloseLink, stage.mesh.collect())
+    assert bool(closes) is not known
+
+
+def test_a_handshake_that_stalls_ends() -> None:
+    stage = Stage()
+    link = stage.accept()
+    events = stage.pass_time(10)
+    assert [event.link for event in events if isinstance(event, CloseLink)] == [link]
+
+
+def test_a_silent_link_ends_after_a_minute_and_heartbeats_go_out() -> None:
+    stage = Stage()
+    link = stage.meet(2)
+    events = stage.pass_time(59)
+    assert Heartbeat() in stage.sent(link)
+    assert not _of(CloseLink, events)
+    (close,) = _of(CloseLink, stage.pass_time(1))
+    assert close == CloseLink(link, "nothing was heard for a minute")
+
+
+def test_the_limit_on_links_holds() -> None:
+    stage = Stage(conn_limit=2)
+    handshakes = [stage.accept((f"10.0.0.{peer}", 4)) for peer in (2, 3, 4)]
+    for peer, link in zip((2, 3, 4), handshakes, strict=True):
+        assert link is not None
+        stage.greet(link, peer)
+    (close,) = _of(CloseLink, stage.mesh.collect())
+    assert isinstance(close, CloseLink)
+    assert "limit of 2 connections" in close.reason
+    assert stage.accept() is None
+
+
+def test_terminations_are_counted() -> None:
+    stage = Stage()
+    stage.mesh.closed(stage.meet(2), "reset", stage.now)
+    link = stage.accept()
+    assert link is not None
+    stage.mesh.closed(link, "reset", stage.now)
+    assert stage.mesh.terminations == 1
+
+
+def test_a_dial_that_is_not_wanted_any_more_is_closed() -> None:
+    stage = Stage()
+    link = stage.dialled(TARGET)
+    assert _of(CloseLink, stage.mesh.collect()) == [CloseLink(link, "this target is not wanted any more")]
