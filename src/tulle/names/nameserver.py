@@ -8,18 +8,20 @@ message from a peer whose clock is wrong is as good as any other. (Peers running
 connection when clocks differ by more than 15 minutes, so that much is said in the log.)
 """
 
-from collections import defaultdict
+import math
 from collections.abc import Container, Iterable
 from ipaddress import IPv4Address
 
 from tulle.instant import Instant
-from tulle.mesh.channel import Broadcast, Keys, Merged, Outgoing
+from tulle.mesh.channel import Broadcast, Gossip, Keys, Merged, Outgoing
 from tulle.mesh.peername import PeerName, format_name
 from tulle.names import records, weave
 from tulle.names.directory import Directory
+from tulle.names.early import EarlyEntries
 from tulle.names.entry import Entry, Key
 from tulle.names.events import Event, Log, Save
 from tulle.names.hostname import complete, complete_inside, parse_domain, wire_form
+from tulle.names.state import State
 from tulle.names.tombstones import Tombstones
 
 ENTRIES_PER_MESSAGE = 20_000
@@ -40,13 +42,11 @@ class Nameserver:
     def __init__(self, peer: PeerName, domain: str, restored: Iterable[tuple[str, str, bytes]] = ()) -> None:
         self.peer = peer
         self.domain = parse_domain(domain)
-        self.directory = Directory(self.domain)
         self.outbox: list[Outgoing] = []
-        self._entries: dict[Key, Entry] = {}
-        self._of_origin: defaultdict[PeerName, dict[Key, None]] = defaultdict(dict)
-        self._of_container: defaultdict[str, dict[Key, None]] = defaultdict(dict)
+        self._state = State(peer, self.domain)
         self._known: Container[PeerName] = frozenset()
         self._tombstones = Tombstones()
+        self._early = EarlyEntries()
         self._skewed: set[PeerName] = set()
         self._strays: list[Key] = []
         self._events: list[Event] = []
@@ -59,7 +59,7 @@ class Nameserver:
         key = Key(complete_inside(hostname, self.domain), self.peer, container, int(address))
         if any(self._same_but_for_case(key, other) for other in self.directory.at(key.address)):
             return
-        old = self._entries.get(key)
+        old = self._state.entries.get(key)
         self._change([Entry(key, old.version + 1 if old else 0, 0)], now)
 
     def remove(
@@ -69,7 +69,7 @@ class Nameserver:
         wire = None if hostname is None else wire_form(complete(hostname, self.domain))
         keys = [
             key
-            for key in self._candidates(container, wire, address)
+            for key in self._state.matching(container, wire, address)
             if key.origin == self.peer
             and (container is None or key.container == container)
             and (wire is None or wire_form(key.hostname) == wire)
@@ -85,6 +85,11 @@ class Nameserver:
     # -- answers ---------------------------------------------------------------------------------------------
 
     @property
+    def directory(self) -> Directory:
+        """The live names, for those who answer."""
+        return self._state.directory
+
+    @property
     def generation(self) -> int:
         """Goes up whenever an answer may have changed."""
         return self.directory.generation
@@ -96,6 +101,14 @@ class Nameserver:
     def reverse(self, address: IPv4Address) -> str | None:
         """The complete name of an address."""
         return self.directory.reverse(address)
+
+    def names_of(self, container: str) -> list[str]:
+        """What a container of this peer is called, in order."""
+        return sorted({key.hostname for key in self._state.of_container(container)})
+
+    def containers(self) -> list[str]:
+        """Every container of this peer that has a name."""
+        return self._state.containers()
 
     def entries(self) -> list[Entry]:
         """Every entry and every tombstone that is still being spread, in order of names."""
@@ -112,11 +125,15 @@ class Nameserver:
 
     def encode_some(self, dialect: str, keys: Keys, now: Instant) -> list[bytes]:
         """The present state of ``keys``."""
-        chosen = {key: self._entries[key] for key in keys if isinstance(key, Key) and key in self._entries}
+        chosen = {
+            key: self._state.entries[key]
+            for key in keys
+            if isinstance(key, Key) and key in self._state.entries
+        }
         return [weave.encode(int(now.wall), chosen)] if chosen else []
 
     def merge(self, dialect: str, payload: bytes, sender: PeerName, broadcast: bool, now: Instant) -> Merged:
-        """Take entries in; those of peers outside the topology are ignored, for they would never go away."""
+        """Take entries in; those of peers that are not in the topology wait until they are."""
         message = weave.decode(payload)
         self._compare_clocks(sender, message.timestamp - now.wall)
         received: set[Key] = set()
@@ -129,6 +146,7 @@ class Nameserver:
                     corrected.add(entry.key)
                     self._put(correct, now)
             elif entry.key.origin not in self._known:
+                self._early.hold(entry, now)
                 continue
             elif self._is_news(entry):
                 fresh.add(entry.key)
@@ -151,23 +169,26 @@ class Nameserver:
         for name in names:
             self._skewed.discard(name)
             if name != self.peer:
-                for key in list(self._of_origin.get(name, ())):
+                for key in self._state.of_origin(name):
                     self._drop(key)
 
     def tick(self, now: Instant) -> None:
-        """Forget tombstones that are old enough."""
+        """Forget tombstones that are old enough; accept what came too early."""
         if self._strays:
             self._events.append(
                 Log("info", f"{len(self._strays)} names were saved under another domain and are removed")
             )
             self._remove(self._strays, now)
             self._strays = []
-        for key in self._tombstones.expired(now, self._entries):
+        self._accept(self._early.take(self._known, now), now)
+        for key in self._tombstones.expired(now, self._state.entries):
             self._drop(key)
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do, on the mono clock."""
-        return float("-inf") if self._strays else self._tombstones.next_deadline()
+        if self._strays:
+            return -math.inf
+        return min(self._tombstones.next_deadline(), self._early.next_deadline())
 
     def collect(self) -> list[Event]:
         """What is to be saved and logged since the last call."""
@@ -175,18 +196,6 @@ class Nameserver:
         return events
 
     # -- inside ----------------------------------------------------------------------------------------------
-
-    def _candidates(
-        self, container: str | None, wire: bytes | None, address: IPv4Address | None
-    ) -> Iterable[Key]:
-        """Live entries among which all those wanted are, as few as the indexes allow."""
-        if container is not None:
-            return list(self._of_container.get(container, ()))
-        if wire is not None:
-            return self.directory.named(wire)
-        if address is not None:
-            return self.directory.at(int(address))
-        return [key for keys in self._of_container.values() for key in keys]
 
     @staticmethod
     def _same_but_for_case(one: Key, other: Key) -> bool:
@@ -198,7 +207,7 @@ class Nameserver:
         It comes from a previous life whose end the disk did not see, or from a peer with our name. A name
         that we have is said again with a version above theirs; one that we do not have is removed.
         """
-        ours = self._entries.get(heard.key)
+        ours = self._state.entries.get(heard.key)
         if ours is None:
             if not heard.live:
                 return heard
@@ -208,11 +217,19 @@ class Nameserver:
         return None
 
     def _is_news(self, entry: Entry) -> bool:
-        old = self._entries.get(entry.key)
+        old = self._state.entries.get(entry.key)
         return old is None or entry.replaces(old)
 
+    def _accept(self, entries: list[Entry], now: Instant) -> None:
+        """Take in what waited, and pass it on as news."""
+        fresh = [entry for entry in entries if self._is_news(entry)]
+        for entry in fresh:
+            self._put(entry, now)
+        if fresh:
+            self.outbox.append(Gossip(frozenset(entry.key for entry in fresh)))
+
     def _remove(self, keys: Iterable[Key], now: Instant) -> None:
-        self._change([Entry(key, self._entries[key].version + 1, _tombstone(now)) for key in keys], now)
+        self._change([Entry(key, self._state.entries[key].version + 1, _tombstone(now)) for key in keys], now)
 
     def _change(self, entries: list[Entry], now: Instant) -> None:
         for entry in entries:
@@ -225,40 +242,17 @@ class Nameserver:
 
     def _put(self, entry: Entry, now: Instant) -> None:
         """Make ``entry`` the state of its key, in every index and on disk."""
-        self._index(entry)
-        if not entry.live:
+        self._state.put(entry)
+        if entry.live:
+            self._tombstones.release(entry.key)
+        else:
             self._tombstones.hold(entry, now)
         if entry.key.origin == self.peer:
             self._events.append(records.save(entry))
 
-    def _index(self, entry: Entry) -> None:
-        key = entry.key
-        old = self._entries.get(key)
-        self._entries[key] = entry
-        self._of_origin[key.origin][key] = None
-        if entry.live:
-            self._tombstones.release(key)
-            if old is None or not old.live:
-                self.directory.add(entry)
-            if key.origin == self.peer:
-                self._of_container[key.container][key] = None
-        else:
-            self._unlist(key)
-
-    def _unlist(self, key: Key) -> None:
-        self.directory.discard(key)
-        if key.origin == self.peer and key.container in self._of_container:
-            self._of_container[key.container].pop(key, None)
-            if not self._of_container[key.container]:
-                del self._of_container[key.container]
-
     def _drop(self, key: Key) -> None:
-        self._unlist(key)
+        self._state.drop(key)
         self._tombstones.release(key)
-        del self._entries[key]
-        del self._of_origin[key.origin][key]
-        if not self._of_origin[key.origin]:
-            del self._of_origin[key.origin]
         if key.origin == self.peer:
             self._events.append(records.forget(key))
 
@@ -266,8 +260,8 @@ class Nameserver:
         """The state without the tombstones that are silent by now."""
         silent = self._tombstones.silent
         if not silent:
-            return self._entries
-        return {key: entry for key, entry in self._entries.items() if key not in silent}
+            return self._state.entries
+        return {key: entry for key, entry in self._state.entries.items() if key not in silent}
 
     def _compare_clocks(self, sender: PeerName, skew: float) -> None:
         if abs(skew) <= TOLERATED_SKEW:
@@ -286,7 +280,7 @@ class Nameserver:
                 self._events.append(Log("warning", f"a saved name is damaged and dropped: {error}"))
                 self._events.append(Save(kind, record_key, None))
                 continue
-            self._index(entry)
+            self._state.put(entry)
             if not entry.live:
                 self._tombstones.restore(entry)
             elif not entry.key.hostname.lower().endswith("." + self.domain):

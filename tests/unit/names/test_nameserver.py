@@ -7,7 +7,7 @@ import pytest
 from names.builders import ME, OTHER, START, THIRD, Disk, entry, ip, nameserver, vector_entry, vectors
 from tulle.errors import BadMessage, UserError
 from tulle.instant import Instant
-from tulle.mesh.channel import Broadcast, Merged
+from tulle.mesh.channel import Broadcast, Gossip, Merged
 from tulle.mesh.peername import PeerName
 from tulle.names import nameserver as module
 from tulle.names import weave
@@ -90,6 +90,32 @@ def test_entries_of_unknown_origins_are_ignored() -> None:
     merged = tell(server, entry(origin=PeerName(77)))
     assert merged == Merged(frozenset(), frozenset())
     assert server.lookup("web") == ()
+
+
+def test_names_that_come_before_their_peer_wait_for_it_and_are_passed_on() -> None:
+    server = nameserver()
+    server.known_peers({ME})
+    tell(server, entry("web", version=1), entry("web"), entry("db", THIRD))
+    assert server.lookup("web") == ()
+    server.known_peers({ME, OTHER})
+    due = START.later(server.next_deadline() - START.mono)
+    server.tick(due)
+    assert server.entries() == [entry("web", version=1)]
+    assert server.outbox == [Gossip(frozenset({entry("web").key}))]
+    server.known_peers({ME, OTHER, THIRD})
+    server.tick(due.later(1000))
+    assert len(server.entries()) == 2
+
+
+def test_what_waited_is_no_news_when_something_newer_came_meanwhile() -> None:
+    server = nameserver()
+    server.known_peers({ME})
+    tell(server, entry("web"))
+    server.known_peers({ME, OTHER})
+    tell(server, entry("web", version=1))
+    server.tick(START.later(1))
+    assert server.entries() == [entry("web", version=1)]
+    assert server.outbox == []
 
 
 def test_a_bad_message_changes_nothing() -> None:
@@ -197,6 +223,18 @@ def test_removal_takes_what_matches_all_that_was_given(
     assert removed == 3 - len(left)
     alive = [each.key for each in server.entries() if each.live]
     assert {f"{key.container} {key.hostname[0]} {key.address & 255}" for key in alive} == left
+
+
+def test_containers_know_their_names() -> None:
+    server = nameserver()
+    for name in ("web", "db"):
+        server.add("c1", name, A, START)
+        server.add("c1", name, ip("10.32.0.2"), START)
+    tell(server, entry("other"))
+    assert server.containers() == ["c1"]
+    assert server.names_of("c1") == ["db.tulle.internal.", "web.tulle.internal."]
+    server.container_gone("c1", START)
+    assert server.containers() == server.names_of("c1") == []
 
 
 def test_names_of_other_peers_cannot_be_removed() -> None:
@@ -436,7 +474,7 @@ def test_changes_answers_and_vanishing_peers_do_not_walk_through_all_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = nameserver()
-    monkeypatch.setattr(server, "_entries", _CountedDict())
+    monkeypatch.setattr(server._state, "entries", _CountedDict())
     for number in range(300):
         server.add(f"c{number}", f"n{number}", ip("10.0.0.1") + number, START)
         tell(server, entry(f"n{number}", THIRD))
@@ -447,4 +485,4 @@ def test_changes_answers_and_vanishing_peers_do_not_walk_through_all_names(
     server.peers_gone([THIRD])
     server.tick(START.later(KEPT_FOR))
     assert len(server.lookup("n1")) == 1
-    assert server._entries.walks == 0  # type: ignore[attr-defined]
+    assert server._state.entries.walks == 0  # type: ignore[attr-defined]

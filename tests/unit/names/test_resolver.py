@@ -169,19 +169,24 @@ def test_equal_names_are_balanced_within_three_percent(seed: int, options: dict[
 
 def test_the_very_first_answer_is_balanced_too() -> None:
     server = served()
-    firsts = Counter(records(ask(resolver(server, seed), "web."))[0] for seed in range(3000))
+    asked = query("web.tulle.internal.")
+    answers = [resolver(server, seed).answer_udp(asked) for seed in range(3000)]
+    firsts = Counter(
+        answer[len(asked) + 12 : len(asked) + 16] for answer in answers if isinstance(answer, bytes)
+    )
+    assert len(firsts) == 3
     assert all(900 < count < 1100 for count in firsts.values())
 
 
 def test_a_cut_answer_is_balanced_as_well() -> None:
     asked = resolver()
     seen = Counter[str]()
-    for _ in range(400):
+    for _ in range(200):
         message = ask(asked, "many.tulle.internal.")
         assert message.flags & dns.flags.TC
         seen.update(records(message))
     assert len(seen) == 100
-    assert max(seen.values()) - min(seen.values()) < 60
+    assert max(seen.values()) - min(seen.values()) < 40
 
 
 # -- size --------------------------------------------------------------------------------------------------
