@@ -28,6 +28,9 @@ RESOLVE_SECONDS = 30.0
 """How often the name of a host that we have no link to is looked up again."""
 
 _REFRESH_SECONDS = 0.05
+_REFRESH_SECONDS_PER_CONNECTION = 1e-5
+"""Looking for addresses goes through all connections there are; the more, the less often it is done."""
+
 _DIAL_BURST = 10
 _DIALS_PER_SECOND = 20
 
@@ -116,7 +119,8 @@ class Connector:
 
     def disturb(self, now: Instant) -> None:
         """Peers or links changed: look again soon at what is wanted."""
-        self._refresh_at = min(self._refresh_at, now.mono + _REFRESH_SECONDS)
+        pause = max(_REFRESH_SECONDS, _REFRESH_SECONDS_PER_CONNECTION * self._topology.size)
+        self._refresh_at = min(self._refresh_at, now.mono + pause)
         self._tick_at = min(self._tick_at, self._refresh_at)
 
     # -- time --------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Addresses of peers that we could connect to but have only heard of."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container
 
 from tulle.mesh.addresses import parse_address
 from tulle.mesh.events import Address
@@ -21,22 +21,22 @@ def discover(topology: Topology, linked: Container[PeerName], port: int) -> dict
     me = topology.me.name
     wanted = {name for name in topology.peers if name != me and name not in linked}
     found: dict[Address, PeerName] = {}
-    counts: dict[PeerName, int] = dict.fromkeys(wanted, 0)
-    if not wanted:
-        return found
-    for name, address in _addresses(topology, wanted, port):
-        if address not in found and counts[name] < MAX_ADDRESSES_PER_PEER:
-            counts[name] += 1
-            found[address] = name
-            if len(found) >= MAX_ADDRESSES:
-                break
+    for name, texts in _mentions(topology, wanted).items():
+        for text, outbound in texts:
+            address = parse_address(text)
+            if address is not None and len(found) < MAX_ADDRESSES:
+                found.setdefault(address if outbound else (address[0], port), name)
     return found
 
 
-def _addresses(topology: Topology, wanted: set[PeerName], port: int) -> Iterator[tuple[PeerName, Address]]:
-    for peer in topology.peers.values():
+def _mentions(topology: Topology, wanted: set[PeerName]) -> dict[PeerName, list[tuple[str, bool]]]:
+    """What others call the wanted peers: addresses as text, and whether they work for dialling."""
+    mentions: dict[PeerName, list[tuple[str, bool]]] = {name: [] for name in wanted}
+    for peer in topology.peers.values() if wanted else ():
         for connection in peer.connections:
-            if connection.name in wanted:
-                address = parse_address(connection.address)
-                if address is not None:
-                    yield connection.name, address if connection.outbound else (address[0], port)
+            texts = mentions.get(connection.name)
+            if texts is not None and len(texts) < MAX_ADDRESSES_PER_PEER:
+                mention = (connection.address, connection.outbound)
+                if mention not in texts:
+                    texts.append(mention)
+    return mentions

@@ -39,6 +39,7 @@ class LinkTable:
     def __init__(self) -> None:
         self._all: dict[LinkId, Link] = {}
         self._up: dict[PeerName, Link] = {}
+        self._alike: set[PeerName] = set()
 
     @property
     def all(self) -> Mapping[LinkId, Link]:
@@ -61,6 +62,7 @@ class LinkTable:
         if peer is None or self._up.get(peer) is not link:
             return False
         del self._up[peer]
+        self._alike.discard(peer)
         return True
 
     def raise_up(self, link: Link) -> None:
@@ -68,10 +70,12 @@ class LinkTable:
         assert link.peer is not None
         assert link.peer not in self._up
         self._up[link.peer] = link
+        if link.greeting is not None and link.greeting.tells_all:
+            self._alike.add(link.peer)
 
     def alike(self) -> set[PeerName]:
         """The neighbours of our own kind (see ``Greeting.tells_all``)."""
-        return {name for name, link in self._up.items() if link.greeting and link.greeting.tells_all}
+        return set(self._alike)
 
     def rival(self, peer: PeerName) -> Link | None:
         """A connection that waits to replace the link to ``peer``."""

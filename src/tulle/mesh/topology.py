@@ -85,6 +85,11 @@ class Topology:
         return self._undescribed
 
     @property
+    def size(self) -> int:
+        """How many connections all peers list."""
+        return self._connections
+
+    @property
     def me(self) -> PeerSummary:
         """Our own description as it stands."""
         return self._peers[self._name]
