@@ -14,6 +14,7 @@ from ipam_cluster import Cluster
 from tulle.ipam.config import Consensus, Observer, Seed
 from tulle.mesh.peername import PeerName
 
+# More of chance than the suite has time for: TULLE_CHAOS=3000 pytest tests/sim/ipam/test_ipam_chaos.py
 EXAMPLES = int(os.environ.get("TULLE_CHAOS", "50"))
 HOSTS = st.integers(1, 3)
 IDENTS = st.sampled_from(["a", "b", "c", "d", "e", "f"])
