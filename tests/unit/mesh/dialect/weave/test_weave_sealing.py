@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from nacl.bindings import crypto_secretbox_open
+
 from recordings import Recording, recordings, vectors
 from tulle.errors import BadMessage
 from tulle.mesh.dialect.weave.sealing import FROM_DIALLER, Opener, Sealer, nonce, public_key, session_key
@@ -85,7 +85,7 @@ def test_a_message_too_short_to_be_sealed_is_refused(size: int) -> None:
     "vector", [vector for vector in vectors("sleeve-encode") if "Key" in vector["req"]], ids=vector_name
 )
 def test_the_nonce_of_a_datagram_is_made_alike(vector: dict[str, Any]) -> None:
-    """A datagram is the sender's name, the number with the no-fragments flag on top, and the sealed frames."""
+    """A datagram is the sender's name, the number (its top bit: do not fragment), and the sealed frames."""
     said = vector["req"]
     first = FROM_DIALLER if said["Outbound"] else 0
     for packet, frames in zip(vector["res"]["packets"], said["Packets"], strict=True):
