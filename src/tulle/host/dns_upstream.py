@@ -12,6 +12,7 @@ reply wins. A server that was silent goes to the end of the line for a while.
 import asyncio
 import logging
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +61,7 @@ class Upstream:
 
     def servers(self) -> list[str]:
         """The addresses in the order in which they would be asked now."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         self._avoided = {server: until for server, until in self._avoided.items() if until > now}
         servers = [server for server in self._file.current().servers if not self._is_self(server)]
         return sorted(servers, key=self._avoided.__contains__)
@@ -114,7 +115,7 @@ class Upstream:
         await asyncio.gather(*asked, return_exceptions=True)
 
     def _avoid(self, server: str) -> None:
-        self._avoided[server] = asyncio.get_running_loop().time() + AVOIDED_FOR
+        self._avoided[server] = time.monotonic() + AVOIDED_FOR
         if server not in self._silent:
             self._silent.add(server)
             log.warning("DNS server %s does not answer; it is asked after the others for now", server)

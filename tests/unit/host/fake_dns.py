@@ -133,13 +133,17 @@ def named() -> Nameserver:
     return server
 
 
+def resolver() -> Resolver:
+    """A resolver of those names."""
+    return Resolver(named(), 1, random.Random(1))
+
+
 @asynccontextmanager
 async def serving(
     path: Path, address: str = "127.0.0.1", *, port: int = 0, upstream_port: int = 53, timeout: float = 5.0
 ) -> AsyncIterator[DnsServer]:
     """Our server with those names."""
-    resolver = Resolver(named(), 1, random.Random(1))
-    server = DnsServer(resolver, (address, port), path, timeout, upstream_port)
+    server = DnsServer(resolver(), (address, port), path, timeout, upstream_port)
     await server.start()
     try:
         yield server

@@ -1,4 +1,6 @@
 import asyncio
+import errno
+import os
 import random
 import re
 import socket
@@ -8,7 +10,19 @@ from pathlib import Path
 import dns.message
 import dns.rcode
 import pytest
-from fake_dns import asking, dig, first_cut, free_port, resolv_conf, says, serving, silent, until, world
+from fake_dns import (
+    asking,
+    dig,
+    first_cut,
+    free_port,
+    resolv_conf,
+    resolver,
+    says,
+    serving,
+    silent,
+    until,
+    world,
+)
 
 from tulle.errors import UserError
 from tulle.host.dns_server import DnsServer
@@ -153,6 +167,19 @@ async def test_an_address_that_is_not_here_is_explained() -> None:
             raise AssertionError
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(errno.EACCES, "port 53 may only be used by root"), (errno.EIO, "Input/output error")],
+)
+async def test_other_obstacles_are_explained(number: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: socket.socket, address: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(UserError, match=f"{text}.*--dns-listen-address"):
+        await DnsServer(resolver(), ("10.32.0.1", 53), NOWHERE).start()
+
+
 async def test_it_can_be_stopped_at_any_time_and_started_again(tmp_path: Path) -> None:
     port = free_port()
     upstream_port = free_port()
@@ -174,9 +201,7 @@ async def test_it_can_be_stopped_at_any_time_and_started_again(tmp_path: Path) -
 
 
 async def test_stopping_what_was_not_started_is_nothing() -> None:
-    async with serving(NOWHERE) as running:
-        resolver = running._resolver
-    await DnsServer(resolver, ("127.0.0.1", 0), NOWHERE).stop()
+    await DnsServer(resolver(), ("127.0.0.1", 0), NOWHERE).stop()
 
 
 async def test_whatever_comes_the_server_goes_on() -> None:
