@@ -116,9 +116,7 @@ class GossipRouter:
 
     def encode(self, link: Link, part: StatePart, now: Instant) -> list[Message]:
         """The messages that carry this part of a channel's state, as it is now."""
-        channel = self._channels.get(part.channel) or self._surrogates.get(part.channel)
-        if channel is None:
-            return []
+        channel = self._channels.get(part.channel) or self._surrogates[part.channel]
         if part.keys is None:
             payloads = channel.encode_all(link.session.dialect, now)
             self._sizes[part.channel] = sum(map(len, payloads))

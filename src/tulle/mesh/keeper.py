@@ -203,13 +203,12 @@ class LinkKeeper:
 
     def _settle(self, rival: Link, now: Instant) -> None:
         """The other end left this rival open: if the link it lost to is silent, only we believe in that."""
-        old = self._links.up.get(rival.peer) if rival.peer is not None else None
-        if old is not None and old.heard > rival.opened:
+        assert rival.peer is not None
+        old = self._links.up[rival.peer]
+        if old.heard > rival.opened:
             self.close(rival, DUPLICATE, now)
-        elif old is not None:
-            self._replace(old, rival, now)
         else:
-            self._raise(rival, now)
+            self._replace(old, rival, now)
 
     def _remove(self, link: Link, reason: str, now: Instant) -> bool:
         was_up = self._links.remove(link)

@@ -160,6 +160,8 @@ def test_unknown_channels_are_not_remembered_without_end() -> None:
     for number in range(200):
         stage.give(links[2], GossipMessage(f"channel {number}", PeerName(2), b"x"))
     stage.give(links[2], GossipMessage("y" * 1000, PeerName(2), b"x"))
+    stage.give(links[2], BroadcastMessage("one more", PeerName(2), b"x"))
+    stage.give(links[2], UnicastMessage("one more", PeerName(2), PeerName(1), b"x"))
     assert len(stage.sent(links[3])) == module.MAX_SURROGATES
 
 

@@ -1,7 +1,10 @@
 """What links do to the topology that we tell."""
 
+import pytest
+
 from mesh.builders import summary
 from mesh.stage import Stage
+from tulle.mesh import shortids, topology
 from tulle.mesh.events import Dial, Log, PeersGone, ShortIdChanged, TopologyChanged
 from tulle.mesh.peername import PeerName
 
@@ -90,6 +93,28 @@ def test_voices_in_our_name_are_reported() -> None:
     stage.tell(link, 2, summary(1, 2, uid=5, version=50))
     assert any(isinstance(event, Log) and "our name" in event.text for event in stage.mesh.collect())
     assert stage.mesh.peers()[ME].version == 51
+
+
+def test_a_flood_of_peers_is_refused_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topology, "MAX_PEERS", 10)
+    stage = Stage()
+    link = stage.meet(2)
+    stage.tell(link, 2, *(summary(name, 2) for name in range(3, 40)))
+    assert len(stage.mesh.peers()) == 10
+    assert any(isinstance(event, Log) and "more peers" in event.text for event in stage.mesh.collect())
+
+
+def test_a_short_id_that_becomes_free_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortids, "SHORT_IDS", 2)
+    stage = Stage(name=PeerName(9), short_id=0)
+    two, three = stage.meet(2, short_id=None), stage.meet(3, short_id=None)
+    stage.tell(three, 3, summary(3, 9, version=1, short_id=1))
+    stage.tell(two, 2, summary(2, 9, version=1, short_id=0))
+    stage.pass_time(5)
+    assert stage.mesh.peers()[PeerName(9)].short_id == 0
+    stage.mesh.closed(three, "reset", stage.now)
+    assert ShortIdChanged(1) in stage.pass_time(2)
+    assert stage.told(two)[9].short_id == 1
 
 
 def test_news_makes_new_targets() -> None:

@@ -220,6 +220,44 @@ def test_a_restarted_peer_is_told_what_others_believe_of_it() -> None:
     assert stage.told(reborn)[2].uid == 1002
 
 
+def test_peers_that_go_while_news_of_them_waits_are_not_told() -> None:
+    stage, links = _full(2)
+    outsider = stage.meet(4)
+    stage.pass_time(10)
+    stage.sent(outsider)
+    for version in range(1, 9):
+        stage.tell(links[2], 2, summary(8, 2, version=version))
+        stage.pass_time(0.3)
+    stage.tell(links[2], 2, summary(9, version=1))
+    stage.mesh.closed(links[2], "reset", stage.now)
+    stage.pass_time(3)
+    assert 9 not in stage.told(outsider)
+    assert not stage.mesh.known(PeerName(9))
+
+
+def test_questions_about_strangers_are_not_answered() -> None:
+    stage, links = _full(2)
+    stage.pass_time(10)
+    stage.sent(links[2])
+    stage.tell(links[2], 2, summary(2, 1, 9, version=6), summary(9, version=0, uid=0))
+    stage.pass_time(0.5)
+    assert 9 not in stage.told(links[2])
+
+
+def test_outdated_news_on_a_connection_that_is_not_the_link_is_left_alone() -> None:
+    stage = Stage()
+    winner, rival = stage.accept(), stage.accept()
+    assert winner is not None
+    assert rival is not None
+    stage.greet(winner, 2, conn_id=stage.our_conn_id(winner) ^ 1)
+    stage.greet(rival, 2, conn_id=stage.our_conn_id(rival) ^ 2)
+    stage.tell(winner, 2, summary(2, 1, version=9))
+    stage.tell(rival, 2, summary(2, 1, version=3))
+    stage.pass_time(1)
+    assert not stage.sent(rival)
+    assert stage.mesh.peers()[PeerName(2)].version == 9
+
+
 def test_broadcast_topology_counts_as_gossip() -> None:
     stage, links = _full(2)
     payload = encode_topology([summary(9, 2, version=3)])
