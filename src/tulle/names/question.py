@@ -25,8 +25,11 @@ PLAIN_UDP = 512
 LARGEST_UDP = 4096
 """What we send at most, and say that we take, whatever a client offers."""
 
-_KEPT_FLAGS = int(dns.flags.RD | dns.flags.CD)
-_PLAIN_FLAGS = int(_KEPT_FLAGS | dns.flags.AD)
+_RD, _CD, _AD = int(dns.flags.RD), int(dns.flags.CD), int(dns.flags.AD)
+_KEPT = _RD | _CD
+KEPT_FLAGS = (0, _RD, _CD, _KEPT)
+"""Combinations of the flags that an answer repeats."""
+
 _LONGEST_NAME = 255
 _LONGEST_LABEL = 63
 _EDNS_SIZE = 11
@@ -63,11 +66,11 @@ def _plain_headers() -> dict[bytes, tuple[int, bool]]:
 
     To each the flags that are repeated, and whether there is EDNS.
     """
-    combinations = [flags for flags in range(1 << 16) if flags & ~_PLAIN_FLAGS == 0]
     return {
-        struct.pack(">HHHHH", flags, 1, 0, 0, edns): (flags & _KEPT_FLAGS, edns == 1)
-        for flags in combinations
-        for edns in (0, 1)
+        struct.pack(">HHHHH", kept | other, 1, 0, 0, edns): (kept, edns)
+        for kept in KEPT_FLAGS
+        for other in (0, _AD)
+        for edns in (False, True)
     }
 
 
@@ -147,7 +150,7 @@ def study(query: bytes) -> Question:
         name=name.lower(),
         section=name + asked.rdtype.to_bytes(2, "big") + _CLASS_IN,
         rtype=asked.rdtype,
-        flags=message.flags & _KEPT_FLAGS,
+        flags=message.flags & _KEPT,
         size=_udp_size(message.payload),
         edns=_edns_record(message.ednsflags & 0x8000) if message.edns == 0 else b"",
     )

@@ -4,7 +4,6 @@ The records point back to the name in the question (``c0 0c``), so they are the 
 case, and the addresses of a name are laid out once for all queries.
 """
 
-import functools
 import struct
 from collections.abc import Sequence
 from ipaddress import IPv4Address
@@ -14,12 +13,13 @@ import dns.flags
 import dns.rcode
 
 from tulle.names.hostname import wire_form
-from tulle.names.question import HEADER, PTR, SOA, A, Question
+from tulle.names.question import HEADER, KEPT_FLAGS, PTR, SOA, A, Question
 
 RECORD = 16
 """Bytes of an address record."""
 
 _ASKED_NAME = b"\xc0\x0c"
+_COUNTS = struct.Struct(">HHHHH")
 _RECORD_HEAD = struct.Struct(">HHIH")
 _TIMES = struct.Struct(">IIIII")
 _IN = 1
@@ -108,18 +108,22 @@ class Replies:
     def no_name(self, question: Question, inside: bool) -> bytes:
         """There is no such name, nor any below it."""
         if inside:
-            return _head(question, _OWN | _NO_NAME, authority=1) + self._soa(question) + question.edns
+            head = _NO_NAME_HEADS[question.flags, question.edns != b""]
+            soa = self._soas.get(len(question.name)) or self._soa(question)
+            return head + question.section + soa + question.edns
         return _head(question, _FOREIGN | _NO_NAME) + question.edns
 
     def _soa(self, question: Question) -> bytes:
         """The SOA record, for a question in the domain, whose name it points back to."""
-        at = HEADER + len(question.name) - len(self._domain)
-        found = self._soas.get(at)
+        found = self._soas.get(len(question.name))
         if found is None:
+            at = HEADER + len(question.name) - len(self._domain)
             domain = bytes((0xC0 | at >> 8, at & 0xFF))
             times = _TIMES.pack(1, 3600, 600, 86400, self._ttl)
             data = domain + b"\x0ahostmaster" + domain + times
-            found = self._soas[at] = domain + _RECORD_HEAD.pack(SOA, _IN, self._ttl, len(data)) + data
+            found = self._soas[len(question.name)] = (
+                domain + _RECORD_HEAD.pack(SOA, _IN, self._ttl, len(data)) + data
+            )
         return found
 
 
@@ -129,10 +133,13 @@ def is_no_name(answer: bytes) -> bool:
 
 
 def _head(question: Question, flags: int, answers: int = 0, authority: int = 0) -> bytes:
-    return _counts(question.flags | flags, answers, authority, question.edns != b"") + question.section
+    edns = question.edns != b""
+    return _COUNTS.pack(question.flags | flags, 1, answers, authority, edns) + question.section
 
 
-@functools.lru_cache(maxsize=1024)
-def _counts(flags: int, answers: int, authority: int, edns: bool) -> bytes:
-    """The header without the id. There are few, and to pack one is a third of a negative answer."""
-    return struct.pack(">HHHHH", flags, 1, answers, authority, edns)
+_NO_NAME_HEADS = {
+    (flags, edns): _COUNTS.pack(flags | _OWN | _NO_NAME, 1, 0, 1, edns)
+    for flags in KEPT_FLAGS
+    for edns in (False, True)
+}
+"""Made beforehand: names that do not exist are worked out again and again, and each step counts."""
