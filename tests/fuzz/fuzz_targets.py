@@ -157,8 +157,9 @@ def dns_query(data: bytes) -> None:
     nameserver = _nameserver()
     nameserver.add("c1", "web.tulle.internal.", IPv4Address("10.32.0.1"), NOW)
     resolver = Resolver(nameserver, 1, Random(1))
-    for tcp in (False, True, False):
-        resolver.answer(data, tcp)
+    first = resolver.answer_udp(data)
+    resolver.answer_tcp(data)
+    assert isinstance(resolver.answer_udp(data), type(first))
 
 
 def parser(parse: Target) -> Target:
