@@ -11,7 +11,7 @@ UNIT = Path(__file__).parents[2] / "packaging" / "systemd" / "tulle.service"
 
 
 def allowed() -> set[str]:
-    """The capabilities that the unit leaves the daemon, without those that this machine denies even to root."""
+    """The capabilities that the unit leaves the daemon, but for one that some machines deny even to root."""
     (line,) = re.findall(r"^CapabilityBoundingSet=(.*)$", UNIT.read_text(), re.MULTILINE)
     return {word.lower().removeprefix("cap_") for word in line.split()} - {"sys_resource"}
 
