@@ -72,16 +72,9 @@ class Names:
     def holders(self) -> Collection[str]:
         """Every container that has a name here."""
         names = self._engine.node.names
-        if names is None:
-            return ()
-        return {
-            entry.key.container for entry in names.entries() if entry.live and entry.key.origin == names.peer
-        }
+        return names.containers() if names is not None else ()
 
     def of(self, container: str) -> list[str]:
         """What a container is called, for ``ps`` and the report."""
         names = self._engine.node.names
-        if names is None:
-            return []
-        mine = (entry.key for entry in names.entries() if entry.live and entry.key.origin == names.peer)
-        return sorted({key.hostname for key in mine if key.container == container})
+        return names.names_of(container) if names is not None else []
