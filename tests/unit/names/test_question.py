@@ -9,7 +9,7 @@ from tulle.names.question import AAAA, LARGEST_UDP, A, Question, Refused, read, 
 
 
 def query(name: str = "Web.tulle.internal.", rtype: str = "A", **options: object) -> bytes:
-    return dns.message.make_query(name, rtype, **options).to_wire()  # type: ignore[arg-type]
+    return dns.message.make_query(name, rtype, id=0x1234, **options).to_wire()  # type: ignore[arg-type]
 
 
 def plain(**changes: object) -> Question:
