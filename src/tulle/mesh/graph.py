@@ -35,6 +35,17 @@ class Graph:
         """The position of this peer, if it is in the graph."""
         return self._bit.get(name)
 
+    def mask(self, names: Iterable[PeerName]) -> int:
+        """These peers as a set of bits."""
+        mask = 0
+        for name in names:
+            mask |= 1 << self._bit[name]
+        return mask
+
+    def connections(self, name: PeerName) -> int:
+        """The peers that this one lists, as a set of bits."""
+        return self.listed[self._bit[name]]
+
     def put(self, peer: PeerSummary) -> None:
         """Replace what is known of this peer's connections; peers it lists are added without any."""
         me = self._claim(peer.name)

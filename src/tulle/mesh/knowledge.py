@@ -77,6 +77,11 @@ class Hearsay:
         for name in names:
             self._sources.pop(name, None)
 
+    def teller(self, name: PeerName) -> PeerName | None:
+        """Who gave us our description of ``name``; None if we made it ourselves."""
+        source = self._sources.get(name)
+        return source.teller if source else None
+
     def since(self, mono: float) -> frozenset[PeerName]:
         """Peers with a description that came after this moment."""
         return frozenset(name for name, source in self._sources.items() if source.at > mono)

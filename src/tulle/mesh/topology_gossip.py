@@ -2,11 +2,9 @@
 
 In a full mesh a peer's description goes from that peer straight to everybody, so relaying it to random
 neighbours, as plain gossip would, sends each description many times over. Two pieces of knowledge avoid that:
-
-* For each description we remember which neighbours have it. Nobody gets it twice.
-* Neighbours of our own kind promise to tell all neighbours of that kind what is news to them, except those
-  that the sender reaches. So we pass news on only to neighbours that its sender has no link with. Towards
-  other neighbours, and for news from them, the rule is that of gossip: some at random.
+for each description we remember which neighbours have it, and nobody gets it twice; and neighbours of our own
+kind promise to tell what is news to them, so that we know whom the sender has told already (see
+``Audience``).
 
 What is to be told is held back for a moment, the longer the busier, so that several changes make one message;
 a budget of bytes per second bounds the work however large the mesh. When a link ends, what may have been lost
@@ -19,10 +17,10 @@ from random import Random
 from typing import NamedTuple, Protocol
 
 from tulle.instant import Instant
+from tulle.mesh.audience import Audience
 from tulle.mesh.connection import Link
 from tulle.mesh.knowledge import Hearsay, Knowledge
 from tulle.mesh.links import LinkTable
-from tulle.mesh.neighbours import random_neighbours
 from tulle.mesh.peername import PeerName
 from tulle.mesh.ratelimit import TokenBucket
 from tulle.mesh.repair import Enquiry, Rebuttal
@@ -76,11 +74,10 @@ class TopologyGossip:
         wake: Callable[[Link], None],
     ) -> None:
         self._topology = topology
-        self._routes = routes
         self._links = links
         self._codecs = codecs
-        self._rng = rng
         self._wake = wake
+        self._audience = Audience(topology, routes, links, rng)
         self._knowledge = Knowledge()
         self._hearsay = Hearsay()
         self._enquiry = Enquiry(topology, routes, links, rng, self._queue)
@@ -101,12 +98,14 @@ class TopologyGossip:
         was a link a moment ago, what was sent on it last may be lost.
         """
         self._knowledge.neighbour_up(peer)
-        news = set().union(*self._held.values())
+        held = set().union(*self._held.values())
+        owed = {teller: self._audience.owes(peer, teller) for teller in map(self._hearsay.teller, held)}
+        news = {name for name in held if owed[self._hearsay.teller(name)]}
         parted = self._parted.pop(peer, None)
         if parted is not None:
             news |= parted.doubtful
         if news:
-            self._hold(peer, self._beyond(peer, news), now)
+            self._hold(peer, self._audience.beyond(peer, news), now)
 
     def neighbour_down(self, peer: PeerName, now: Instant) -> None:
         """The link to this peer is gone."""
@@ -115,7 +114,7 @@ class TopologyGossip:
         unsent = self._held.pop(peer, set())
         self._parted = {name: parted for name, parted in self._parted.items() if parted.at > lately}
         self._parted[peer] = _Parted(now.mono, sent | unsent)
-        self._stand_in(peer, self._listed_by(peer), now)
+        self._stand_in(peer, self._audience.listed_by(peer), now)
 
     # -- news --------------------------------------------------------------------------------------------
 
@@ -130,15 +129,15 @@ class TopologyGossip:
     def receive(self, sender: Link, payload: bytes, now: Instant) -> Merge:
         """A neighbour told us of peers. Raises BadMessage."""
         peers = self._codecs[sender.session.dialect].decode(payload)
-        listed = {peer.name: self._listed_by(peer.name) for peer in peers}
+        listed = {peer.name: self._audience.listed_by(peer.name) for peer in peers}
         merge = self._topology.merge(peers)
         for name in merge.fresh:
             self._knowledge.renew(name)
             self._hearsay.note(name, sender.peer, now.mono)
-            self._stand_in(name, listed[name] - self._listed_by(name), now)
+            self._stand_in(name, listed[name] - self._audience.listed_by(name), now)
         self._note_known(sender, peers, now)
         if merge.fresh:
-            self._spread(merge.fresh, sender, now)
+            self._spread(merge.fresh, sender.peer, now)
         if merge.outdated:
             self._correct(sender, merge.outdated, peers, now)
         if merge.contested:
@@ -181,7 +180,7 @@ class TopologyGossip:
         if greeting is None or not greeting.tells_all:
             link.queue.add_full(CHANNEL)
             return
-        names = self._beyond(greeting.name, self._topology.peers.keys())
+        names = self._audience.beyond(greeting.name, self._topology.peers.keys())
         link.queue.add_gossip(CHANNEL, names | {self._topology.me.name})
 
     def release_to(self, link: Link, about: PeerName) -> None:
@@ -229,35 +228,26 @@ class TopologyGossip:
                 self._budget.ready_at(now.mono, 0),
             )
 
-    def _spread(self, news: frozenset[PeerName], sender: Link | None, now: Instant) -> None:
-        for name in self._audience(sender):
-            self._hold(name, news, now)
-
-    def _audience(self, sender: Link | None) -> set[PeerName]:
-        """The neighbours that we are to tell what ``sender`` told us (None: what we found out ourselves)."""
-        up = self._links.up
-        source = sender.peer if sender else None
-        audience = self._links.alike()
-        others = up.keys() - audience
-        if sender is not None and sender.greeting is not None and sender.greeting.tells_all:
-            audience -= self._listed_by(sender.greeting.name)
-        if others:
-            audience |= others.intersection(random_neighbours(self._routes, self._rng, up.keys(), source))
-        return audience - {source} if source is not None else audience
+    def _spread(self, news: frozenset[PeerName], teller: PeerName | None, now: Instant) -> None:
+        for neighbour in self._audience.of(teller):
+            self._hold(neighbour, news, now)
 
     def _correct(
         self, sender: Link, outdated: Iterable[PeerName], said: Iterable[PeerSummary], now: Instant
     ) -> None:
-        """Tell a neighbour what we know better, unless it will hear it from that peer itself.
+        """Tell a neighbour what we know better, unless it will hear it anyway.
 
-        It will not if it takes an earlier run of that peer for the later one, or if it asked.
+        It will if our news is young, or comes from a peer it has a connection to. It will not if it takes an
+        earlier run of that peer for the later one, or if it asked.
         """
         if sender.peer is None or not sender.is_up:
             return
         uids = {peer.name: peer.uid for peer in said}
         ours = self._topology.peers
         apart = [name for name in outdated if uids[name] != ours[name].uid]
-        self._hold(sender.peer, self._beyond(sender.peer, outdated).union(apart), now)
+        young = self._hearsay.since(now.mono - ARRIVAL_SECONDS)
+        settled = self._audience.beyond(sender.peer, outdated) - young
+        self._hold(sender.peer, settled.union(apart), now)
 
     def _stand_in(self, teller: PeerName, lost: Iterable[PeerName], now: Instant) -> None:
         """``teller`` no longer reaches these peers: what it told us lately, it may not have told them."""
@@ -277,14 +267,6 @@ class TopologyGossip:
                 self._knowledge.note(sender.peer, theirs.name)
             elif ours.uid != theirs.uid or ours.name not in arriving:
                 self._knowledge.doubt(sender.peer, theirs.name)
-
-    def _listed_by(self, name: PeerName) -> set[PeerName]:
-        peer = self._topology.peers.get(name)
-        return {connection.name for connection in peer.connections} if peer else set()
-
-    def _beyond(self, name: PeerName, names: Iterable[PeerName]) -> frozenset[PeerName]:
-        """Those of ``names`` that this peer has no connection to, and so will not hear from."""
-        return frozenset(names) - self._listed_by(name)
 
 
 def _portions(peers: list[PeerSummary]) -> list[list[PeerSummary]]:
