@@ -6,6 +6,9 @@ A line says what happened, what it means, and what to do next.
 from tulle.api.report import IpamReport, Report, label
 from tulle.api.shares import Share, shares
 
+SELF = "this address is our own"
+"""A host that is told of all peers is told of itself too: nothing is wrong then."""
+
 
 def advice(report: Report) -> list[str]:
     """The daemon's own warnings first, then what can be concluded. Empty when all is well."""
@@ -33,13 +36,24 @@ def ipam_status(report: Report) -> str:
 
 
 def _about_connections(report: Report) -> list[str]:
-    found = report.router.connections
+    found = [one for one in report.router.connections if SELF not in one.info]
     problems = []
-    down = sum(1 for connection in found if connection.state in ("failed", "retrying"))
-    if down:
-        noun = "connection is" if down == 1 else "connections are"
-        problems.append(f"{down} {noun} down and will be tried again; `status connections` says why")
-    slow = [connection for connection in found if connection.attrs.reason]
+    down = [one.info.endswith("retry: never") for one in found if one.state in ("failed", "retrying")]
+    for count, outlook in (
+        (down.count(False), "down and will be tried again"),
+        (down.count(True), "refused and will not be tried again"),
+    ):
+        if count:
+            noun = "connection is" if count == 1 else "connections are"
+            problems.append(f"{count} {noun} {outlook}; `status connections` says why")
+    mute = [one for one in found if one.state == "pending" and one.attrs.reason]
+    if mute:
+        noun = "peer is" if len(mute) == 1 else "peers are"
+        problems.append(
+            f"{len(mute)} {noun} connected, but no frames get through; `status connections` says what is in"
+            " the way"
+        )
+    slow = [one for one in found if one.state == "established" and one.attrs.reason]
     if slow:
         noun = "connection does" if len(slow) == 1 else "connections do"
         problems.append(

@@ -43,7 +43,8 @@ class NameRoutes:
         service = self._service()
         ident = check_ident(request.match_info["id"])
         address = parse_ip(request.match_info["ip"])
-        name = check_name(request.query.get("fqdn", ""))
+        form = await request.post()
+        name = check_name(request.query.get("fqdn") or str(form.get("fqdn", "")))
         if not in_domain(name, service.domain):
             log.info("ignored the name %s of %s: it is not in %s", name, ident, service.domain)
             return text("")

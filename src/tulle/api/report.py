@@ -249,9 +249,12 @@ def label(name: str, nick_name: str) -> str:
     return f"{name}({nick_name})" if nick_name else name
 
 
-def established_info(carrier: str, name: str, nick_name: str, encrypted: bool) -> str:
-    """The ``info`` of a connection: ``encrypted   fastdp 02:00:00:00:00:02(h2)``."""
-    shield = "encrypted   " if encrypted else ""
+def established_info(carrier: str, name: str, nick_name: str, encrypted: bool | None) -> str:
+    """The ``info`` of a connection: ``encrypted   fastdp 02:00:00:00:00:02(h2)``.
+
+    ``encrypted`` is about frames; None: there is no password, so nobody expects them to be.
+    """
+    shield = "" if encrypted is None else "encrypted   " if encrypted else "unencrypted "
     return f"{shield}{carrier} {label(name, nick_name)}".strip()
 
 

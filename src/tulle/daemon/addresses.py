@@ -169,6 +169,14 @@ async def while_alive(ident: str, work: Coroutine[Any, Any, T]) -> T:
         task.cancel()
 
 
+async def if_alive(ident: str, work: Coroutine[Any, Any, T]) -> T:
+    """As ``while_alive``, but a container that is not there to begin with ends it at once."""
+    if container.is_reference(ident) and not await _is_there(ident):
+        work.close()
+        raise RequestCancelled
+    return await while_alive(ident, work)
+
+
 async def _is_there(reference: str) -> bool:
     try:
         await container.find_container(reference)

@@ -3,8 +3,10 @@
 import socket
 from pathlib import Path
 
+from tulle.daemon.files import ContainerFiles
 from tulle.daemon.life import STATE_FILE, remove_state
 from tulle.daemon.options import LaunchOptions
+from tulle.host.attachments import list_attached
 from tulle.host.bridge import remove_bridge
 from tulle.host.firewall import Firewall
 from tulle.host.ports import Ports
@@ -20,6 +22,9 @@ async def remove_everything(options: LaunchOptions) -> None:
     try:
         ports = Ports(Wiring(options.bridge, options.interface), lambda _gone: None)
         if _has_bridge(options.bridge):
+            files = ContainerFiles(None, options.resolv_conf)
+            for attachment in await list_attached(options.bridge):
+                files.remove(attachment.container.ident)
             await ports.remove_all()
         await remove_device(options.bridge)
         await remove_bridge(options.bridge)

@@ -39,17 +39,14 @@ class Containers:
     async def start(self) -> None:
         """Adopt what an earlier life of the daemon attached, and forget what died meanwhile."""
         await self._ports.start()
+        for attachment in self._ports.attached():
+            self._files.renew(attachment.container.ident)
         self.reconcile()
 
-    async def wire_again(self) -> None:
-        """Renew what attached containers know of the bridge, because its hardware address changed."""
+    def remove_files(self) -> None:
+        """Take away what was written for the containers that are attached: they are about to be detached."""
         for attachment in self._ports.attached():
-            try:
-                await self._ports.attach(attachment.container, [])
-            except UserError as error:
-                log.warning(
-                    "%s could not be told the bridge's new address: %s", attachment.container.ident, error
-                )
+            self._files.remove(attachment.container.ident)
 
     def attached(self) -> Sequence[Attachment]:
         """What is attached, oldest first."""
@@ -77,6 +74,8 @@ class Containers:
         async with self._alone(ident):
             attachment = self._find(ident)
             there = list(attachment.addresses) if attachment is not None else self._held(ident)
+            if not there:
+                await _check_exists(ident)
             leaving = [one for one in there if self._addresses.are_meant(one, request.addresses)]
             if attachment is not None and leaving:
                 await self._ports.detach(attachment.container, leaving)
@@ -154,3 +153,11 @@ class Containers:
             self._users[ident] -= 1
             if not self._users[ident]:
                 del self._users[ident], self._busy[ident]
+
+
+async def _check_exists(ident: str) -> None:
+    """Raise UserError if a container that is not attached is not there either: a mistyped name, perhaps."""
+    try:
+        await container.find_container(ident, ident)
+    except UserError:
+        raise UserError(f"{ident} is not attached, and is not there; `tulle ps` lists what is", 404) from None

@@ -21,7 +21,7 @@ from tulle.api.daemon import (
 )
 from tulle.api.report import ContainerReport, DnsReport, Report
 from tulle.daemon import report as reports
-from tulle.daemon.addresses import Addresses, while_alive
+from tulle.daemon.addresses import Addresses, if_alive, while_alive
 from tulle.daemon.containers import Containers
 from tulle.daemon.engine import Engine, now
 from tulle.daemon.exposures import Exposures
@@ -97,7 +97,7 @@ class Daemon:
     async def allocate(self, ident: str, subnet: IPv4Network, check_alive: bool) -> IPv4Interface:
         """See DaemonApi."""
         work = self._addresses.allocate(ident, subnet)
-        return await (while_alive(ident, work) if check_alive else work)
+        return await (if_alive(ident, work) if check_alive else work)
 
     async def lookup(self, ident: str, subnet: IPv4Network | None) -> list[IPv4Interface]:
         """See DaemonApi."""
@@ -111,7 +111,7 @@ class Daemon:
             self._addresses.claim_later(ident, interface)
             return
         work = self._addresses.claim(ident, interface)
-        await (while_alive(ident, work) if check_alive else work)
+        await (if_alive(ident, work) if check_alive else work)
 
     async def release(self, ident: str, address: IPv4Address | None) -> list[IPv4Interface]:
         """See DaemonApi."""
@@ -242,13 +242,13 @@ class Daemon:
         return rows
 
     def _warnings(self) -> list[str]:
-        warnings = list(self._store.notes)
+        warnings = [*self._store.notes, *filter(None, [self._kernel.complaint])]
         node = self._engine.node
         if node.storage_error is not None:
             warnings.append(str(node.storage_error))
         if node.ipam is not None:
             status = node.ipam.status()
-            warnings += [_stray_warning(stray) for stray in status.strays]
+            warnings += [_stray_warning(stray) for stray in status.strays if stray.denied]
             if status.unsaved:
                 warnings.append(
                     "the disk refused the last write of addresses: nothing new is handed out until it works"
@@ -264,7 +264,7 @@ class Daemon:
         if self._addresses.default_subnet is not None:
             await self._addresses.leave(force)
             await self._flush()
-        self.remove_everything = True
+        self.remove_everything = self._kernel.ephemeral = True
         self.ending.set()
 
     async def _flush(self) -> None:
@@ -290,6 +290,4 @@ class Services:
 
 def _stray_warning(stray: StrayStatus) -> str:
     owner = stray.nickname or format_name(stray.owner)
-    danger = " and is in use there too" if stray.denied else ""
-    text = f"{stray.ident} uses {stray.address}, which now belongs to {owner}{danger}"
-    return f"{text}; detach it and attach it again"
+    return f"{stray.address} of {stray.ident} is in use at {owner} too, to which it belongs now"

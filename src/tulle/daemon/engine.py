@@ -23,6 +23,8 @@ from tulle.node.node import Node
 
 log = logging.getLogger("tulle")
 LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
+PAUSE_AFTER_ERROR = 1.0
+"""Seconds. A mistake of ours must neither stop the clock for ever nor spin."""
 
 
 class DataPath(Protocol):
@@ -151,9 +153,13 @@ class Engine:
 
     def _tick(self) -> None:
         self._timer = None
-        self._datapath.drain_frames(lambda frame: self.node.frame(frame, now()))
-        self.node.tick(now())
-        self.pump()
+        try:
+            self._datapath.drain_frames(lambda frame: self.node.frame(frame, now()))
+            self.node.tick(now())
+            self.pump()
+        except Exception:
+            log.exception("internal error; trying again in %.0f s", PAUSE_AFTER_ERROR)
+            self._timer = asyncio.get_running_loop().call_later(PAUSE_AFTER_ERROR, self._tick)
 
     async def _resolve(self, host: str) -> None:
         loop = asyncio.get_running_loop()

@@ -34,12 +34,26 @@ class ContainerFiles:
             if self._dns is not None and not request.without_dns:
                 self._write_resolv_conf(name, self._dns)
             if request.rewrite_hosts or request.extra_hosts:
-                own = [(request.hostname or name, one.ip) for one in addresses if request.rewrite_hosts]
+                names = self._own_names(request.hostname or name)
+                own = [(names, one.ip) for one in addresses if request.rewrite_hosts]
                 _write_hosts(name, [*own, *request.extra_hosts])
         except (OSError, UserError) as error:
             log.warning(
                 "%s: the files for its names could not be written: %s", request.container.ident, error
             )
+
+    def renew(self, ident: str) -> None:
+        """Correct a resolv.conf of ours that was written when the resolver was elsewhere, or is off now."""
+        name = _namespace_name(ident)
+        if name is None or not resolv_conf.is_ours(name):
+            return
+        try:
+            if self._dns is None or self._dns.port != 53:
+                resolv_conf.remove_for_namespace(name)
+            else:
+                self._write_resolv_conf(name, self._dns)
+        except (OSError, UserError) as error:
+            log.warning("%s: its resolv.conf could not be renewed: %s", ident, error)
 
     def remove(self, ident: str) -> None:
         """Remove what was written for a container."""
@@ -48,11 +62,23 @@ class ContainerFiles:
             return
         try:
             hosts = NETNS_DIRECTORY / name / "hosts"
-            if hosts.exists() and hosts.read_text().startswith(_HOSTS_MARK):
+            had_hosts = hosts.exists() and hosts.read_text().startswith(_HOSTS_MARK)
+            if had_hosts:
                 hosts.unlink()
-            resolv_conf.remove_for_namespace(name)
+            had_resolv_conf = resolv_conf.remove_for_namespace(name)
+            if had_hosts and not had_resolv_conf and not any(hosts.parent.iterdir()):
+                hosts.parent.rmdir()
         except (OSError, UserError) as error:
             log.warning("%s: the files for its names could not be removed: %s", ident, error)
+
+    def _own_names(self, hostname: str) -> str:
+        """What a hosts file calls the container itself: its name in full, and the first label alone."""
+        short = hostname.rstrip(".")
+        if self._dns is None:
+            return short
+        domain = self._dns.domain.rstrip(".")
+        full = short if short.lower().endswith(f".{domain}") else f"{short}.{domain}"
+        return f"{full} {full[: -len(domain) - 1]}"
 
     def _write_resolv_conf(self, name: str, dns: DnsService) -> None:
         if dns.port != 53:

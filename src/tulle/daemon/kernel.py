@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from tulle.api.listen import TcpAddress
@@ -11,32 +13,54 @@ from tulle.daemon.options import LaunchOptions
 from tulle.datapath.tables import Tables
 from tulle.errors import UserError
 from tulle.host.attachments import Attachment
-from tulle.host.bridge import DEFAULT_RESOLVER, Bridge, BridgeConfig, ensure_bridge, remove_bridge
+from tulle.host.bpf.libbpf import BpfUnavailable
+from tulle.host.bridge import (
+    DEFAULT_RESOLVER,
+    Bridge,
+    BridgeConfig,
+    ensure_bridge,
+    interface_is,
+    remove_bridge,
+)
 from tulle.host.expose import Exposure
 from tulle.host.firewall import Firewall
 from tulle.host.ports import Ports
 from tulle.host.rules import FirewallConfig
 from tulle.host.veth import Wiring
-from tulle.host.vxlan import KernelPath
+from tulle.host.vxlan import KernelPath, remove_device
 from tulle.mesh.peername import PeerName
 
 log = logging.getLogger(__name__)
+
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks whether our interfaces are still there; a look costs three system calls."""
 
 
 class Kernel:
     """Bridge, data path, firewall, containers' ports and the exposed host, of one daemon."""
 
     def __init__(
-        self, bridge: Bridge, path: KernelPath, firewall: Firewall, ports: Ports, exposure: Exposure
+        self,
+        plan: "Plan",
+        bridge: Bridge,
+        path: KernelPath,
+        firewall: Firewall,
+        ports: Ports,
+        exposure: Exposure,
     ) -> None:
         self.bridge = bridge
         self.path = path
         self.ports = ports
         self.exposure = exposure
+        self.ephemeral = not bridge.adopted
+        """Whether ``end`` removes all of it: at first, unless there was something before us."""
+        self._plan = plan
         self._firewall = firewall
+        self._take: Callable[[bytes], None] | None = None
+        self._complaint = ""
         self._wanted_peers: frozenset[str] | None = None
         self._peers_changed = asyncio.Event()
-        self._gate = asyncio.create_task(self._keep_peers())
+        self._tasks = [asyncio.create_task(self._keep_peers()), asyncio.create_task(self._keep_interfaces())]
 
     @classmethod
     async def open(
@@ -46,23 +70,26 @@ class Kernel:
 
         The firewall comes before the data path, so that nothing is ever open that should be closed.
         """
-        resolver = own_resolver(options)
-        mac = bridge_mac(name)
-        bridge = await ensure_bridge(BridgeConfig(options.bridge, mac, options.mtu, resolver))
-        firewall = Firewall(FirewallConfig(options.bridge, options.port, closed_ports(options), resolver))
-        await firewall.start()
-        path = await KernelPath.ensure(options.bridge, options.port + 1, options.mtu)
-        path.set_resolver(resolver)
-        wiring = Wiring(
-            bridge=options.bridge,
-            interface=options.interface,
-            mtu=options.mtu,
-            resolver=resolver,
-            resolver_mac=mac if resolver is not None else None,
-        )
-        exposure = Exposure(bridge, firewall)
-        await exposure.start()
-        return cls(bridge, path, firewall, Ports(wiring, on_gone), exposure)
+        plan = Plan.of(options, name)
+        async with AsyncExitStack() as undo:
+            bridge = await ensure_bridge(plan.bridge)
+            if not bridge.adopted:
+                undo.push_async_callback(remove_bridge, bridge.name)
+                undo.push_async_callback(remove_device, bridge.name)
+            firewall = Firewall(plan.firewall)
+            undo.push_async_callback(firewall.stop if bridge.adopted else firewall.remove)
+            await firewall.start()
+            path = await _open_path(plan)
+            undo.callback(path.close)
+            exposure = Exposure(bridge, firewall)
+            await exposure.start()
+            undo.pop_all()
+        return cls(plan, bridge, path, firewall, Ports(plan.wiring, on_gone), exposure)
+
+    def on_frame(self, take: Callable[[bytes], None]) -> None:
+        """Call ``take`` from now on for each frame for the daemon itself."""
+        self._take = take
+        self.path.tap.on_frame(take)
 
     def send_frame(self, frame: bytes) -> None:
         """Send a frame of the daemon's own; what the kernel does not take is lost, as on any wire."""
@@ -84,9 +111,36 @@ class Kernel:
             self._wanted_peers = addresses
             self._peers_changed.set()
 
+    def missing(self) -> list[str]:
+        """Interfaces of ours that somebody else has removed."""
+        there = interface_is(self.bridge.name, self.bridge.index)
+        return [*([] if there else [self.bridge.name]), *self.path.missing()]
+
+    async def mend(self) -> None:
+        """Make again what is missing, and join everything to it. Raises UserError."""
+        bridge = await ensure_bridge(self._plan.bridge)
+        with _explained():
+            self.path = await self.path.made_again(self._plan.tunnel_port, self._plan.bridge.mtu)
+        self.path.set_resolver(self._plan.bridge.resolver)
+        if self._take is not None:
+            self.path.tap.on_frame(self._take)
+        if not bridge.adopted:
+            await self.exposure.restore(bridge)
+        self.bridge = bridge
+        await self.join_again()
+
+    async def join_again(self) -> None:
+        """Have the containers know the bridge as it is now."""
+        for error in await self.ports.join_again():
+            log.warning("a container could not be joined to the bridge again: %s", error)
+
+    async def end(self) -> None:
+        """Leave it to the next daemon, or take it down if it is ``ephemeral``."""
+        await (self.remove() if self.ephemeral else self.close())
+
     async def close(self) -> None:
         """Leave: containers go on talking."""
-        await self._stop_gate()
+        await self._stop_tasks()
         self.ports.stop()
         self.exposure.stop()
         await self._firewall.stop()
@@ -94,7 +148,7 @@ class Kernel:
 
     async def remove(self) -> None:
         """Take everything down."""
-        await self._stop_gate()
+        await self._stop_tasks()
         await self.ports.remove_all()
         self.ports.stop()
         self.exposure.stop()
@@ -112,9 +166,80 @@ class Kernel:
             except UserError as error:
                 log.error("%s", error)
 
-    async def _stop_gate(self) -> None:
-        self._gate.cancel()
-        await asyncio.gather(self._gate, return_exceptions=True)
+    async def _keep_interfaces(self) -> None:
+        """Notice soon when somebody removes an interface of ours."""
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            missing = self.missing()
+            if missing:
+                await self._mend_and_say(missing)
+
+    async def _mend_and_say(self, missing: Sequence[str]) -> None:
+        what = " and ".join(missing)
+        try:
+            await self.mend()
+        except (UserError, OSError) as error:
+            complaint = f"{what} was removed by somebody and cannot be made again: {error}"
+            if complaint != self._complaint:
+                log.error("%s", complaint)
+            self._complaint = complaint
+        else:
+            self._complaint = ""
+            log.warning("%s was removed by somebody; made it again and joined the containers to it", what)
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong with our interfaces and could not be mended; "" when nothing is."""
+        return self._complaint
+
+    async def _stop_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How this machine shall look with a daemon of these options."""
+
+    bridge: BridgeConfig
+    firewall: FirewallConfig
+    wiring: Wiring
+    tunnel_port: int
+
+    @classmethod
+    def of(cls, options: LaunchOptions, name: PeerName) -> "Plan":
+        """The plan that options and peer name make."""
+        resolver = own_resolver(options)
+        mac = bridge_mac(name)
+        return cls(
+            BridgeConfig(options.bridge, mac, options.mtu, resolver),
+            FirewallConfig(options.bridge, options.port, closed_ports(options), resolver),
+            Wiring(
+                bridge=options.bridge,
+                interface=options.interface,
+                mtu=options.mtu,
+                resolver=resolver,
+                resolver_mac=mac if resolver is not None else None,
+            ),
+            options.port + 1,
+        )
+
+
+async def _open_path(plan: Plan) -> KernelPath:
+    with _explained():
+        path = await KernelPath.ensure(plan.bridge.name, plan.tunnel_port, plan.bridge.mtu)
+    path.set_resolver(plan.bridge.resolver)
+    return path
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say plainly what a kernel lacks."""
+    try:
+        yield
+    except BpfUnavailable as error:
+        raise UserError(f"this kernel cannot run the data path: {error}", 503) from error
 
 
 def own_resolver(options: LaunchOptions) -> IPv4Address | None:

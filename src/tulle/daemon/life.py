@@ -24,7 +24,7 @@ from tulle.daemon.notify import notify
 from tulle.daemon.options import LaunchOptions
 from tulle.daemon.targets import restored_targets, targets_record
 from tulle.datapath.vxlan import VxlanCarrier
-from tulle.errors import UserError
+from tulle.errors import StorageError, UserError
 from tulle.host import netcheck, probe
 from tulle.host.attachments import Attachment
 from tulle.host.dns_server import DnsServer
@@ -92,6 +92,7 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
 
     mourner = _Mourner()
     kernel = await Kernel.open(options, name, mourner.gone)
+    ends.push_async_callback(kernel.end)
     node = Node(_parts(options, name, records, rng), store.commit, now(), kernel.path.tables)
     engine = Engine(node, kernel)
     dns = dns_service(options)
@@ -104,18 +105,17 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
     )
     server = await _start_dns(options, node, dns, rng)
     daemon = Daemon(options, engine, kernel, store, dns, server, services)
-    ends.push_async_callback(_end, daemon, engine, kernel, server)
+    ends.push_async_callback(_end, daemon, engine, services, server)
 
     await engine.links.listen(options.host or "", options.port)
-    kernel.path.tap.on_frame(engine.frame_received)
+    kernel.on_frame(engine.frame_received)
     targets = restored_targets(records) if options.resume else list(options.peers)
     node.connect(targets, True, now())
     store.commit([targets_record(targets)])
     engine.pump()
     await services.containers.start()
     mourner.containers = services.containers
-    if former is not None and former != name:
-        engine.spawn(services.containers.wire_again())
+    engine.spawn(kernel.join_again())
     await services.exposures.adopt()
     engine.spawn(_reconcile_for_ever(services))
 
@@ -128,16 +128,18 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
     )
     await api.start()
     ends.push_async_callback(api.stop)
+    kernel.ephemeral = False
     log.info("%s (%s) is ready on port %d", format_name(name), options.nickname, options.port)
     return daemon
 
 
-async def _end(daemon: Daemon, engine: Engine, kernel: Kernel, server: DnsServer | None) -> None:
+async def _end(daemon: Daemon, engine: Engine, services: Services, server: DnsServer | None) -> None:
     engine.tickets.fail_all(UserError("the daemon is ending", 503))
     if server is not None:
         await server.stop()
     await engine.close()
-    await (kernel.remove() if daemon.remove_everything else kernel.close())
+    if daemon.remove_everything:
+        services.containers.remove_files()
 
 
 def _parts(options: LaunchOptions, name: PeerName, records: Sequence[Record], rng: random.Random) -> Parts:
@@ -214,7 +216,10 @@ async def _start_dns(
 async def _reconcile_for_ever(services: Services) -> None:
     while True:
         await asyncio.sleep(RECONCILE_INTERVAL)
-        services.containers.reconcile()
+        try:
+            services.containers.reconcile()
+        except (UserError, StorageError) as error:
+            log.error("addresses and names could not be made to agree with the containers: %s", error)
 
 
 def _stop_on_signals(ending: asyncio.Event) -> None:

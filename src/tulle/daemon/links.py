@@ -5,6 +5,7 @@ while a socket is full the mesh keeps what waits for it merged.
 """
 
 import asyncio
+import errno
 import itertools
 import logging
 import os
@@ -62,11 +63,7 @@ class Links:
                 lambda: _Link(self, self.next_number(), None), host or "0.0.0.0", port
             )
         except OSError as error:
-            raise UserError(
-                f"cannot listen for peers on TCP port {port} of {host or 'this host'}: {error.strerror}; "
-                "stop what uses it, or choose another with --port",
-                409,
-            ) from error
+            raise UserError(_cannot_listen(error, host, port), 409) from error
 
     async def close(self) -> None:
         """Stop listening and drop every connection."""
@@ -198,6 +195,16 @@ class _Link(asyncio.Protocol):
         """Reset the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> str:
+    remedy = (
+        "this host has no such address; choose another with --host"
+        if error.errno == errno.EADDRNOTAVAIL
+        else "stop what uses it, or choose another with --port"
+    )
+    where = f"TCP port {port} of {host or 'this host'}"
+    return f"cannot listen for peers on {where}: {_plain(error)}; {remedy}"
 
 
 def _plain(error: Exception) -> str:

@@ -27,12 +27,16 @@ def main() -> int:
     except UserError as error:
         return _fail(str(error), 2)
     _set_up_logging(options, background)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for chatty in ("asyncio", "aiohttp"):  # at debug level they report every odd request with a traceback
+        logging.getLogger(chatty).setLevel(max(logging.INFO, logging.getLogger().level))
     try:
         asyncio.run(_run(options, background))
     except (UserError, StorageError) as error:
         logging.getLogger("tulle").error("%s", error)
         return _fail(str(error), 1) if background else 1
+    except Exception:
+        logging.getLogger("tulle").exception("the daemon ends because of a mistake in it")
+        return _fail("the daemon failed; its log says how", 1) if background else 1
     return 0
 
 

@@ -193,23 +193,26 @@ def _link(node: Node, kernel: KernelPath, link: LinkView) -> ConnectionReport:
     best = next((name for name, status in statuses if status.state is CarrierState.ESTABLISHED), "")
     established = link.state is LinkState.ESTABLISHED
     reason = "" if established else "; ".join(f"{name}: {status.reason}" for name, status in statuses)
-    info = established_info(best, format_name(link.peer), link.nickname, link.encrypted)
+    secret = link.encrypted and not link.both_trusted
+    shield = secret if node.mesh.config.password is not None else None
     return ConnectionReport(
         address=address,
         outbound=link.outbound,
         state="established" if established else "pending",
-        info=info if established else f"{info}  {reason}".strip(),
-        attrs=_attrs(best, statuses, reason),
+        info=established_info(best, format_name(link.peer), link.nickname, shield),
+        attrs=_attrs(best, statuses, reason, secret),
         traffic=_traffic(kernel, peer.short_id if peer else None),
     )
 
 
-def _attrs(best: str, statuses: Sequence[tuple[str, CarrierStatus]], reason: str) -> ConnectionAttrs:
+def _attrs(
+    best: str, statuses: Sequence[tuple[str, CarrierStatus]], reason: str, secret: bool
+) -> ConnectionAttrs:
     chosen = next((status for name, status in statuses if name == best), None)
     return ConnectionAttrs(
         name=best,
         mtu=chosen.mtu if chosen else None,
-        encrypted=chosen.encrypted if chosen else False,
+        encrypted=chosen.encrypted if chosen else secret,
         rtt=round(chosen.rtt * 1000, 3) if chosen and chosen.rtt is not None else None,
         reason=reason,
         carriers=[

@@ -1,6 +1,7 @@
 """What is attached to the bridge, read from the kernel: there is no other list."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
@@ -15,6 +16,7 @@ from tulle.host.netlink import KernelRefused, Request, Rtnl
 _MARK = "tulle"
 _SAME = "-"
 _LONGEST_ALIAS = 255
+_HOST_NAME = re.compile(r"tl[0-9a-f]{12}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,28 @@ class Attachment:
 async def list_attached(bridge: str) -> list[Attachment]:
     """Every container attached to ``bridge``, also those of an earlier life of the daemon."""
     return await asyncio.to_thread(_list_attached, bridge)
+
+
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """Host ends of ours that are ports of no bridge.
+
+    ``unfinished`` are the names of those whose making was broken off; ``unbridged`` are containers, and their
+    interfaces' names, whose bridge was removed.
+    """
+
+    unfinished: tuple[str, ...]
+    unbridged: tuple[tuple[Container, str], ...]
+
+
+async def list_strays() -> Strays:
+    """What a daemon that was killed, or somebody who removed the bridge, left behind."""
+    return await asyncio.to_thread(_list_strays)
+
+
+async def remove_stray(name: str) -> None:
+    """Remove a host end and with it the container's."""
+    await asyncio.to_thread(_remove, name)
 
 
 async def remove_attachment(attachment: Attachment) -> None:
@@ -71,6 +95,21 @@ def _remove(host_name: str) -> None:
 def _list_attached(bridge: str) -> list[Attachment]:
     with Rtnl() as rtnl:
         return list(_attachments(rtnl, bridge_index(bridge)))
+
+
+def _list_strays() -> Strays:
+    unfinished, unbridged = [], []
+    with Rtnl() as rtnl:
+        for link in rtnl.dump(Request(netlink.GETLINK, 0, {}, [])):
+            name, alias = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_IFALIAS")
+            if link.get_attr("IFLA_MASTER") is not None or not _HOST_NAME.match(name):
+                continue
+            owner = from_alias(alias)
+            if owner is not None:
+                unbridged.append(owner)
+            elif alias is None:
+                unfinished.append(name)
+    return Strays(tuple(unfinished), tuple(unbridged))
 
 
 def _attachments(rtnl: Rtnl, bridge: int) -> Iterator[Attachment]:

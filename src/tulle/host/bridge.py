@@ -77,6 +77,14 @@ def bridge_index(name: str) -> int:
         raise UserError(f"there is no bridge {name}; start the daemon again to have it made", 503) from None
 
 
+def interface_is(name: str, index: int) -> bool:
+    """Whether the interface ``name`` is there and still the one that had this index."""
+    try:
+        return socket.if_nametoindex(name) == index
+    except OSError:
+        return False
+
+
 def _ensure(config: BridgeConfig) -> Bridge:
     with Rtnl() as rtnl:
         link = rtnl.get(netlink.get_link(config.name))

@@ -26,20 +26,27 @@ class Exposure:
         self._bridge = bridge
         self._firewall = firewall
         self._announcer: Announcer | None = None
+        self._known: list[Exposed] = []
 
     async def start(self) -> list[Exposed]:
         """Adopt what is exposed from an earlier life of the daemon, and answer it. The firewall must run."""
         self._announcer = Announcer(self._bridge.name)
-        exposed = await self.exposed()
-        if exposed:
-            await self._firewall.set_exposed(exposed)
-        return exposed
+        self._known = await self.exposed()
+        if self._known:
+            await self._firewall.set_exposed(self._known)
+        return self._known
 
     def stop(self) -> None:
         """Announce nothing more; what is exposed stays so."""
         if self._announcer is not None:
             self._announcer.close()
             self._announcer = None
+
+    async def restore(self, bridge: Bridge) -> None:
+        """Go on with a new bridge in the place of one that somebody removed. Raises UserError."""
+        self._bridge = bridge
+        for one in self._known:
+            await asyncio.to_thread(_add, bridge, one)
 
     async def exposed(self) -> list[Exposed]:
         """What is exposed now, in order."""
@@ -51,7 +58,7 @@ class Exposure:
         The host forwards packets from now on. Raises UserError.
         """
         await asyncio.to_thread(_add, self._bridge, Exposed(address, masquerade))
-        await self._firewall.set_exposed(await self.exposed())
+        await self._tell_firewall()
         if self._announcer is not None:
             self._announcer.announce([address.ip], self._bridge.mac)
 
@@ -60,8 +67,12 @@ class Exposure:
         there = address in [one.address for one in await self.exposed()]
         if there:
             await asyncio.to_thread(_remove, self._bridge, address)
-            await self._firewall.set_exposed(await self.exposed())
+            await self._tell_firewall()
         return there
+
+    async def _tell_firewall(self) -> None:
+        self._known = await self.exposed()
+        await self._firewall.set_exposed(self._known)
 
 
 def _exposed(bridge: Bridge) -> list[Exposed]:

@@ -1,13 +1,15 @@
 """The containers on this host's bridge, over their life: joined, announced, watched, taken off."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from typing import Any, TypeVar
 
+from tulle.errors import UserError
 from tulle.host import veth
-from tulle.host.attachments import Attachment, list_attached, remove_attachment
+from tulle.host.attachments import Attachment, list_attached, list_strays, remove_attachment, remove_stray
 from tulle.host.container import Container
 from tulle.host.monitor import Monitor, still_there
 from tulle.host.neighbours import Announcer
@@ -29,6 +31,7 @@ class Ports:
         """Begin to watch, and answer what is attached already, from an earlier life of the daemon."""
         self._announcer = Announcer(self._wiring.bridge)
         self._monitor.start()
+        await self._collect_strays()
         found = await list_attached(self._wiring.bridge)
         for attachment in found:
             self._monitor.watch(attachment)
@@ -67,10 +70,33 @@ class Ports:
                 self._monitor.forget(attachment.host_index)
                 await remove_attachment(attachment)
 
+    async def join_again(self) -> list[UserError]:
+        """Renew what each container knows of the bridge, which is new or has changed; answers what failed."""
+        failed = []
+        for attachment in self.attached():
+            try:
+                await self.attach(attachment.container, [], multicast_route=False)
+            except UserError as error:
+                failed.append(error)
+        return failed
+
+    async def _collect_strays(self) -> None:
+        """Join containers whose bridge was removed while no daemon ran, and undo half-made attachments."""
+        strays = await list_strays()
+        for name in strays.unfinished:
+            await remove_stray(name)
+        for container, interface in strays.unbridged:
+            wiring = replace(self._wiring, interface=interface, multicast_route=False)
+            with contextlib.suppress(UserError):  # it has gone, with its interface
+                await veth.attach(container, [], wiring)
+
     async def _attach(
         self, container: Container, addresses: Sequence[IPv4Interface], wiring: Wiring
     ) -> Attachment:
         async with self._turn:
+            known = self._attached_to(container)
+            if known:  # perhaps under the name that another life of the daemon gave its interface
+                wiring = replace(wiring, interface=known[0].interface)
             attachment = await veth.attach(container, addresses, wiring)
             if self._announcer is not None:
                 ips = [address.ip for address in addresses]
@@ -82,15 +108,19 @@ class Ports:
         self, container: Container, addresses: Sequence[IPv4Interface] | None
     ) -> tuple[IPv4Interface, ...]:
         async with self._turn:
-            ours = [one for one in self.attached() if one.container.namespace == container.namespace]
+            ours = self._attached_to(container)
             for attachment in ours:
                 self._monitor.forget(attachment.host_index)
-            removed = await veth.detach(container, addresses, self._wiring)
+            interface = ours[0].interface if ours else self._wiring.interface
+            removed = await veth.detach(container, addresses, replace(self._wiring, interface=interface))
             for attachment in ours:
                 if still_there(attachment):
                     kept = tuple(one for one in attachment.addresses if one not in removed)
                     self._monitor.watch(replace(attachment, addresses=kept))
         return removed
+
+    def _attached_to(self, container: Container) -> list[Attachment]:
+        return [one for one in self.attached() if one.container.namespace == container.namespace]
 
 
 async def _to_its_end(work: Coroutine[Any, Any, Result]) -> Result:

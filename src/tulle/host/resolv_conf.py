@@ -108,6 +108,15 @@ def write_for_namespace(name: str, text: str, directory: Path = NETNS_DIRECTORY)
     return True
 
 
+def is_ours(name: str, directory: Path = NETNS_DIRECTORY) -> bool:
+    """Whether a network namespace has a resolv.conf that was written here."""
+    try:
+        path = _path(name, directory)
+        return path.exists() and _absent_or_ours(path)
+    except (OSError, UserError):
+        return False
+
+
 def remove_for_namespace(name: str, directory: Path = NETNS_DIRECTORY) -> bool:
     """Take our resolv.conf away from a network namespace; False if there is none of ours."""
     path = _path(name, directory)

@@ -52,6 +52,9 @@ class Tap:
             return os.read(self._fd, _MAX_FRAME)
         except BlockingIOError:
             return None
+        except OSError:
+            self._stop_reading()  # somebody removed the interface: nothing will ever come
+            return None
 
     def on_frame(self, take: Callable[[bytes], None]) -> None:
         """Call ``take`` for each frame from now on, in the running event loop."""
@@ -66,11 +69,15 @@ class Tap:
         """Stop reading and remove the interface."""
         if self._fd < 0:
             return
+        self._stop_reading()
+        os.close(self._fd)
+        self._fd = -1
+
+    def _stop_reading(self) -> None:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.remove_reader(self._fd)
-        os.close(self._fd)
-        self._fd = -1
+            self._loop = None
 
     def _drain(self, take: Callable[[bytes], None]) -> None:
         for _ in range(_READS_PER_TURN):

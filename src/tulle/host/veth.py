@@ -163,7 +163,10 @@ def _detach(
         if port is None:
             return ()
         there, index = port.get_attr("IFLA_LINK_NETNSID"), port.get_attr("IFLA_LINK")
-        held = [netlink.address_of(answer) for answer in host.dump(netlink.list_addresses(index, there))]
+        try:
+            held = [netlink.address_of(answer) for answer in host.dump(netlink.list_addresses(index, there))]
+        except KernelRefused:  # its namespace is being taken down, and the pair with it
+            return ()
         leaving = [address for address in held if addresses is None or address in addresses]
         if len(leaving) == len(held):
             host.send([netlink.delete_link(port["index"])])

@@ -21,7 +21,7 @@ from tulle.host.bpf.filters import Direction, attach, attached, ensure_hooks
 from tulle.host.bpf.layout import Config, Counter, Place, Traffic
 from tulle.host.bpf.map import Map, PerCpuMap
 from tulle.host.bpf_object import BpfObject, maps_of_programs
-from tulle.host.bridge import add_port
+from tulle.host.bridge import add_port, interface_is
 from tulle.host.netlink import KernelRefused, Request, Rtnl
 from tulle.host.tap import Tap
 
@@ -173,6 +173,22 @@ class KernelPath:
             self._configure(tap_if=0)
         self.tap.close()
         self._maps.close()
+
+    def missing(self) -> list[str]:
+        """The interfaces of this path that somebody else has removed."""
+        wanted = {self.names.vxlan: self._vxlan_index, self.names.tap: self.tap.ifindex}
+        return [name for name, index in wanted.items() if not interface_is(name, index)]
+
+    async def made_again(self, port: int, mtu: int) -> "KernelPath":
+        """A new path in the place of this one, whose interfaces somebody else removed. Raises UserError.
+
+        This one is closed then; it stays fit to be asked if no new one can be made.
+        """
+        self.tap.close()
+        path = await KernelPath.ensure(self.names.bridge, port, mtu)
+        path.apply(self.tables)
+        self._maps.close()
+        return path
 
     async def remove(self) -> None:
         """Take the data path down: the device, and with it programs and tables."""

@@ -53,10 +53,13 @@ def test_json_there_and_back() -> None:
 @pytest.mark.parametrize(
     ("carrier", "encrypted", "text"),
     [
-        ("fastdp", False, "fastdp 02:00:00:00:00:02(h2)"),
+        ("fastdp", None, "fastdp 02:00:00:00:00:02(h2)"),
         ("sleeve", True, "encrypted   sleeve 02:00:00:00:00:02(h2)"),
-        ("", False, "02:00:00:00:00:02(h2)"),
+        ("fastdp", False, "unencrypted fastdp 02:00:00:00:00:02(h2)"),
+        ("", None, "02:00:00:00:00:02(h2)"),
     ],
 )
-def test_a_connection_is_described_like_the_original_does(carrier: str, encrypted: bool, text: str) -> None:
+def test_a_connection_is_described_like_the_original_does(
+    carrier: str, encrypted: bool | None, text: str
+) -> None:
     assert established_info(carrier, "02:00:00:00:00:02", "h2", encrypted) == text
