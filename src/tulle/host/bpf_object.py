@@ -48,8 +48,8 @@ class BpfObject:
 
     def __init__(self, data: bytes | None = None) -> None:
         self._lib = libbpf()
-        self._data = data or (files("tulle.host.bpf") / "tulle.bpf.o").read_bytes()
-        self._object = self._lib.pointer("bpf_object__open_mem", self._data, len(self._data), None)
+        self.data = data or (files("tulle.host.bpf") / "tulle.bpf.o").read_bytes()
+        self._object = self._lib.pointer("bpf_object__open_mem", self.data, len(self.data), None)
 
     def __enter__(self) -> "BpfObject":
         return self
@@ -95,6 +95,10 @@ class BpfObject:
     def per_cpu_map(self, layout: Layout[K, V]) -> PerCpuMap[K, V]:
         """The same for maps with a value per processor."""
         return PerCpuMap(self._map_descriptor(layout.name), layout)
+
+    def shape(self, name: str) -> MapShape:
+        """The shape of a map of this object."""
+        return self._shape(self._map(name))
 
     def _map_descriptor(self, name: str) -> int:
         return os.dup(self._lib.call("bpf_map__fd", self._map(name)))
