@@ -3,6 +3,8 @@
 A line says what happened, what it means, and what to do next.
 """
 
+from collections.abc import Collection
+
 from tulle.api.report import IpamReport, Report, label
 from tulle.api.shares import Share, shares
 
@@ -63,7 +65,8 @@ def _about_connections(report: Report) -> list[str]:
 
 
 def _about_addresses(report: Report, ipam: IpamReport) -> list[str]:
-    problems = [_unreachable(share, ipam) for share in shares(report) if not share.reachable]
+    nicknames = {peer.nick_name for peer in report.router.peers}
+    problems = [_unreachable(share, ipam, nicknames) for share in shares(report) if not share.reachable]
     if not ipam.entries and ipam.paxos is not None:
         problems.append(_no_ring(ipam))
     elif ipam.entries and ipam.pending_allocates:
@@ -81,9 +84,10 @@ def _about_addresses(report: Report, ipam: IpamReport) -> list[str]:
     return problems
 
 
-def _unreachable(share: Share, ipam: IpamReport) -> str:
+def _unreachable(share: Share, ipam: IpamReport, taken: Collection[str]) -> str:
+    """``taken``: the nicknames of those who are there, perhaps this very one in a new life."""
     percent = share.addresses * 100 / max(ipam.range_num_ips, 1)
-    who = share.nickname or share.peer
+    who = share.nickname if share.nickname and share.nickname not in taken else share.peer
     return (
         f"peer {label(share.peer, share.nickname)} cannot be reached and owns {percent:.1f}% of the"
         f" addresses; if it is gone for good, run `rmpeer {who}` on one host"

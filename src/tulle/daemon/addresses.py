@@ -36,7 +36,7 @@ class Addresses:
     async def allocate(self, ident: str, subnet: IPv4Network) -> IPv4Interface:
         """The address of ``ident`` in ``subnet``; waits for as long as it takes."""
         allocator = self.allocator
-        async with self._undone_if_dropped(ident):
+        async with self._undone_on_failure(ident):
             return cast(
                 IPv4Interface,
                 await self._ask(lambda ticket: allocator.allocate(ticket, ident, subnet, now())),
@@ -46,7 +46,7 @@ class Addresses:
         """Have ``ident`` hold exactly this address."""
         allocator = self.allocator
         address, length = interface.ip, interface.network.prefixlen
-        async with self._undone_if_dropped(ident):
+        async with self._undone_on_failure(ident):
             await self._ask(lambda ticket: allocator.claim(ticket, ident, address, length, now()))
 
     async def obtain(self, ident: str, spec: AddressSpec) -> IPv4Interface:
@@ -141,12 +141,15 @@ class Addresses:
         return await self._engine.tickets.ask(asked)
 
     @asynccontextmanager
-    async def _undone_if_dropped(self, ident: str) -> AsyncIterator[None]:
-        """When the asker goes away, what it was given meanwhile goes back."""
+    async def _undone_on_failure(self, ident: str) -> AsyncIterator[None]:
+        """When the asker goes away or is refused, what it was given meanwhile goes back.
+
+        A refusal because of the disk leaves the address with ``ident`` in memory; nobody would know of it.
+        """
         before = set(self.allocator.lookup(ident))
         try:
             yield
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, UserError):
             for interface in self.allocator.lookup(ident):
                 if interface not in before:
                     self.release(ident, interface.ip)

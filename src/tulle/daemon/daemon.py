@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from tulle import __version__
@@ -29,7 +30,7 @@ from tulle.daemon.kernel import Kernel
 from tulle.daemon.names import Names
 from tulle.daemon.options import LaunchOptions
 from tulle.daemon.targets import targets_record
-from tulle.errors import UserError
+from tulle.errors import StorageError, UserError
 from tulle.host.dns_server import DnsServer
 from tulle.host.store import Store
 from tulle.ipam.status import StrayStatus
@@ -80,17 +81,27 @@ class Daemon:
 
     async def connect(self, peers: Sequence[str], replace: bool) -> None:
         """See DaemonApi."""
-        self._engine.node.connect(peers, replace, now())
-        self._targets_changed()
+        with self._targets_saved():
+            self._engine.node.connect(peers, replace, now())
 
     async def forget(self, peers: Sequence[str]) -> None:
         """See DaemonApi."""
-        self._engine.node.forget(peers, now())
-        self._targets_changed()
+        with self._targets_saved():
+            self._engine.node.forget(peers, now())
 
-    def _targets_changed(self) -> None:
-        self._engine.pump()
-        self._store.commit([targets_record(self._engine.node.mesh.targets())])
+    @contextmanager
+    def _targets_saved(self) -> Iterator[None]:
+        """Keep the new list of targets on disk, or the old one in force. Raises StorageError."""
+        node = self._engine.node
+        before = node.mesh.targets()
+        yield
+        try:
+            self._store.commit([targets_record(node.mesh.targets())])
+        except StorageError:
+            node.connect(before, True, now())
+            raise
+        finally:
+            self._engine.pump()
 
     # -- addresses -----------------------------------------------------------------------------------------
 

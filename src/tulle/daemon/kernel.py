@@ -1,6 +1,7 @@
 """All of this machine that a daemon uses, opened, driven and left or removed together."""
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -24,6 +25,7 @@ from tulle.host.bridge import (
 )
 from tulle.host.expose import Exposure
 from tulle.host.firewall import Firewall
+from tulle.host.netlink import KernelRefused
 from tulle.host.ports import Ports
 from tulle.host.rules import FirewallConfig
 from tulle.host.veth import Wiring
@@ -119,7 +121,7 @@ class Kernel:
     async def mend(self) -> None:
         """Make again what is missing, and join everything to it. Raises UserError."""
         bridge = await ensure_bridge(self._plan.bridge)
-        with _explained():
+        with _explained(self._plan.tunnel_port):
             self.path = await self.path.made_again(self._plan.tunnel_port, self._plan.bridge.mtu)
         self.path.set_resolver(self._plan.bridge.resolver)
         if self._take is not None:
@@ -227,19 +229,24 @@ class Plan:
 
 
 async def _open_path(plan: Plan) -> KernelPath:
-    with _explained():
+    with _explained(plan.tunnel_port):
         path = await KernelPath.ensure(plan.bridge.name, plan.tunnel_port, plan.bridge.mtu)
     path.set_resolver(plan.bridge.resolver)
     return path
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Say plainly what a kernel lacks."""
+def _explained(port: int) -> Iterator[None]:
+    """Say plainly what keeps the kernel from opening a data path on this UDP port."""
     try:
         yield
     except BpfUnavailable as error:
         raise UserError(f"this kernel cannot run the data path: {error}", 503) from error
+    except KernelRefused as error:
+        if error.errno == errno.EADDRINUSE:
+            text = f"UDP port {port} is in use; stop what uses it, or choose another with --port (one less)"
+            raise UserError(text, 409) from error
+        raise UserError(f"the kernel refuses the data path: {error.strerror}", 503) from error
 
 
 def own_resolver(options: LaunchOptions) -> IPv4Address | None:

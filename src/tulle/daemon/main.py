@@ -47,6 +47,7 @@ def _set_up_logging(options: LaunchOptions, background: bool) -> None:
         if background
         else logging.StreamHandler(sys.stderr)
     )
+    logging.raiseExceptions = False  # a full disk must not turn each line that is lost into a traceback
     logging.basicConfig(handlers=[handler], level=options.log_level.upper(), format=FORMAT)
 
 

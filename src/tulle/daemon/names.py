@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from tulle.api.daemon import NameRequest
 from tulle.daemon.engine import Engine, now
-from tulle.errors import UserError
+from tulle.errors import StorageError, UserError
 from tulle.names.nameserver import Nameserver
 
 log = logging.getLogger(__name__)
@@ -28,10 +28,20 @@ class Names:
     def add(self, container: str, hostname: str, addresses: Sequence[IPv4Address]) -> None:
         """Give a container a name at each of these addresses. Raises UserError, or StorageError."""
         nameserver = self.nameserver
+        new = []
         for address in addresses:
+            before = nameserver.generation
             nameserver.add(container, hostname, address, now())
+            if nameserver.generation != before:
+                new.append(address)
         self._engine.pump()
-        self._engine.node.raise_unsaved()
+        try:
+            self._engine.node.raise_unsaved()
+        except StorageError:
+            for address in new:
+                nameserver.remove(container, hostname, address, now())
+            self._engine.pump()
+            raise
 
     def remove(self, request: NameRequest) -> int:
         """Remove our records that match; how many there were. Raises UserError, or StorageError."""
