@@ -33,6 +33,9 @@ CHANNEL = "topology"
 FIRST_HOLD_SECONDS = 0.02
 SHORTEST_GAP_SECONDS = 0.25
 LONGEST_GAP_SECONDS = 1.0
+LONGEST_HOLD_SECONDS = 5.0
+"""News waits no longer than this, whatever it costs."""
+
 LATELY_SECONDS = 10.0
 """News that is older than this has arrived wherever it was sent."""
 
@@ -222,11 +225,9 @@ class TopologyGossip:
     def _hold(self, neighbour: PeerName, names: Iterable[PeerName], now: Instant) -> None:
         self._held.setdefault(neighbour, set()).update(names)
         if self._release_at == math.inf:
-            self._release_at = max(
-                now.mono + FIRST_HOLD_SECONDS,
-                self._released_at + self._gap,
-                self._budget.ready_at(now.mono, 0),
-            )
+            paced = max(self._released_at + self._gap, self._budget.ready_at(now.mono, 0))
+            latest = now.mono + LONGEST_HOLD_SECONDS
+            self._release_at = max(now.mono + FIRST_HOLD_SECONDS, min(paced, latest))
 
     def _spread(self, news: frozenset[PeerName], teller: PeerName | None, now: Instant) -> None:
         for neighbour in self._audience.of(teller):

@@ -326,3 +326,12 @@ def test_the_budget_puts_off_what_is_too_much(monkeypatch: pytest.MonkeyPatch) -
         stage.pass_time(1)
         size += sum(len(m.payload) for m in stage.sent(outsider) if isinstance(m, GossipMessage))
     assert 20_000 < size < 45_000
+
+
+def test_nothing_waits_longer_than_a_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BURST_BYTES", 1)
+    monkeypatch.setattr(module, "BYTES_PER_SECOND", 0.001)
+    stage, links = _full(2)
+    stage.mesh.set_established(links[2], True, stage.now)
+    stage.pass_time(module.LONGEST_HOLD_SECONDS)
+    assert stage.told(links[2])[1].connections[0].established
