@@ -123,8 +123,7 @@ class Addresses:
     async def leave(self, force: bool) -> None:
         """Give our ranges away. Without ``force``, raises UserError if there are others but none in reach."""
         allocator = self.allocator
-        others = [owner for owner in allocator.status().owners if owner.peer != allocator.config.peer]
-        if others and not force and not self._engine.node.mesh.routes.unicast_all:
+        if self.has_company() and not force and not self._engine.node.mesh.routes.unicast_all:
             raise UserError(
                 "no other peer can be reached, so nobody can take over the addresses of this host; they would"
                 " count as taken until 'tulle rmpeer' is run for it elsewhere. Connect first, or repeat with"
@@ -132,6 +131,11 @@ class Addresses:
                 409,
             )
         await self._ask(lambda ticket: allocator.leave(ticket, now()))
+
+    def has_company(self) -> bool:
+        """Whether others have a share of the range, so that it matters to somebody what happens to ours."""
+        allocator = self.allocator
+        return any(owner.peer != allocator.config.peer for owner in allocator.status().owners)
 
     async def _ask(self, make: Callable[[int], None]) -> object:
         def asked(ticket: int) -> None:

@@ -38,6 +38,9 @@ from tulle.mesh.peername import format_name
 
 log = logging.getLogger(__name__)
 
+LAST_WORDS = 3.0
+"""Seconds that a reset waits for a peer to confirm what it was given."""
+
 
 class Daemon:
     """What the API drives. Built and ended by ``daemon.life``."""
@@ -274,14 +277,16 @@ class Daemon:
         """See DaemonApi."""
         if self._addresses.default_subnet is not None:
             await self._addresses.leave(force)
-            await self._flush()
+            self._engine.pump()
+            heard = await self._engine.links.delivered(LAST_WORDS)
+            if not heard and not force and self._addresses.has_company():
+                raise UserError(
+                    "the other peers do not answer, so they may not know yet that the addresses of this host"
+                    " are theirs; nothing was removed. Repeat it when they can be reached, or with --force",
+                    409,
+                )
         self.remove_everything = self._kernel.ephemeral = True
         self.ending.set()
-
-    async def _flush(self) -> None:
-        """Give the last broadcast time to leave the sockets."""
-        self._engine.pump()
-        await self._engine.links.drained(1.0)
 
 
 class Services:

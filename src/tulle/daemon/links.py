@@ -6,11 +6,13 @@ while a socket is full the mesh keeps what waits for it merged.
 
 import asyncio
 import errno
+import fcntl
 import itertools
 import logging
 import os
 import socket
 import struct
+import termios
 from typing import Protocol, cast
 
 from tulle.errors import UserError
@@ -75,12 +77,17 @@ class Links:
         for link in list(self._open.values()):
             link.drop()
 
-    async def drained(self, patience: float) -> None:
-        """Wait until all that was written has left this process, for ``patience`` seconds at most."""
-        deadline = asyncio.get_running_loop().time() + patience
-        while asyncio.get_running_loop().time() < deadline:
-            if not any(link.waiting for link in self._open.values()):
-                return
+    async def delivered(self, patience: float) -> bool:
+        """Whether some peer has confirmed all that was written to it, waiting ``patience`` seconds at most.
+
+        Returns at once when all have, or when there is none.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        while True:
+            waiting = [link.waiting > 0 for link in self._open.values()]
+            if not any(waiting) or loop.time() >= deadline:
+                return not all(waiting)
             await asyncio.sleep(0.01)
 
     def next_number(self) -> LinkId:
@@ -188,8 +195,12 @@ class _Link(asyncio.Protocol):
 
     @property
     def waiting(self) -> int:
-        """Bytes that the socket has not taken yet."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+        """Bytes that the peer's machine has not confirmed yet."""
+        if self._transport is None or self._transport.is_closing():
+            return 0
+        sock = cast(socket.socket, self._transport.get_extra_info("socket"))
+        unconfirmed = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
+        return self._transport.get_write_buffer_size() + int(unconfirmed)
 
     def drop(self) -> None:
         """Reset the connection."""

@@ -1,6 +1,6 @@
 """Everything the daemon knows, put into the report's shape. No state of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
@@ -29,6 +29,7 @@ from tulle.datapath.carrier import CarrierState, CarrierStatus
 from tulle.datapath.tables import ShortId
 from tulle.host.vxlan import KernelPath
 from tulle.ipam.allocator import Allocator
+from tulle.mesh.events import Address
 from tulle.mesh.mesh import Mesh
 from tulle.mesh.peername import UNKNOWN_PEER, PeerName, format_name
 from tulle.mesh.views import LinkState, LinkView, TargetState, TargetView
@@ -59,7 +60,7 @@ def router_report(node: Node, kernel: KernelPath, interface: str, now: float) ->
             BroadcastRoute(source=format_name(source), via=_names(mesh.routes.broadcast(source)))
             for source in sorted(mesh.peers())
         ],
-        connections=[*_links(node, kernel), *_targets(mesh, now)],
+        connections=[*_links(node, kernel), *_targets(mesh, {link.remote for link in mesh.links()}, now)],
         termination_count=mesh.terminations,
         targets=mesh.targets(),
         trusted_subnets=[str(subnet) for subnet in config.trusted_subnets],
@@ -234,13 +235,14 @@ def _traffic(kernel: KernelPath, short_id: int | None) -> Traffic | None:
     )
 
 
-def _targets(mesh: Mesh, now: float) -> list[ConnectionReport]:
-    """Targets that have no connection of their own to show."""
+def _targets(mesh: Mesh, shown: Collection[Address], now: float) -> list[ConnectionReport]:
+    """Targets that have no connection of their own to show; ``shown`` are the far ends of those that have."""
     waiting = [
         view
         for view in mesh.target_views()
         if view.state
         in (TargetState.WAITING, TargetState.CONNECTING, TargetState.RETRYING, TargetState.FAILED)
+        and view.address not in shown
     ]
     return [
         ConnectionReport(
