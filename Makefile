@@ -17,7 +17,7 @@ demo: ## three hosts on this machine, shown live in a minute (as root)
 # Tests that need the kernel run one after the other in one process, all others beside them.
 test: ## every test (as root; otherwise those that need root are skipped)
 	@scripts/setup test
-	@$(PYTHON) -m pytest -q -n 2 --dist loadgroup $(TESTS)
+	@$(PYTHON) -m pytest -q -n 2 $(TESTS)
 
 unit: ## only the tests that need neither root nor the kernel
 	@scripts/setup test

@@ -1,13 +1,13 @@
 """Rules of the whole suite: which tests need a kernel, who may skip, and how hypothesis behaves.
 
-Tests under ``netns`` and ``e2e`` need root and network namespaces. They run one after the other (one xdist
-group), because they share the machine's kernel. Elsewhere they are skipped with the reason; with ``CI=true``
-such a skip is a failure, unless the kernel itself lacks the feature (see ``lab.probe``).
+Tests under ``netns`` and ``e2e`` need root and network namespaces, and one process runs them all. Elsewhere they are skipped with the reason; with ``CI=true`` such a skip is a failure, unless the
+kernel itself lacks the feature (see ``lab.probe``).
 """
 
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -29,8 +29,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         parts = item.path.relative_to(here).parts if item.path.is_relative_to(here) else ()
         if parts and parts[0] in _KERNEL_DIRECTORIES:
             item.add_marker(pytest.mark.netns)
-        if item.get_closest_marker("netns"):
-            item.add_marker(pytest.mark.xdist_group("kernel"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    from lab.scheduling import KernelTestsApart
+
+    return KernelTestsApart(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
