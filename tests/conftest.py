@@ -1,6 +1,7 @@
 """Rules of the whole suite: which tests need a kernel, who may skip, and how hypothesis behaves.
 
-Tests under ``netns`` and ``e2e`` need root and network namespaces, and one process runs them all. Elsewhere they are skipped with the reason; with ``CI=true`` such a skip is a failure, unless the
+Tests under ``netns`` and ``e2e`` need root and network namespaces, and one process runs them all, one after
+the other. Elsewhere they are skipped with the reason; with ``CI=true`` such a skip is a failure, unless the
 kernel itself lacks the feature (see ``lab.probe``).
 """
 

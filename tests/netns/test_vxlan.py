@@ -395,8 +395,8 @@ def test_a_frame_bridged_behind_our_back_does_not_circle(lab: Lab) -> None:
     for host in (one, two):
         host.run("sysctl", "-qw", "net.ipv6.conf.mistake.disable_ipv6=1")
         host.ip(f"link set mistake master {BRIDGE} up")
+    shown = ("bridge", "link", "show", "dev", "mistake")
     for host in (one, two):
-        shown = ("bridge", "link", "show", "dev", "mistake")
         wait_until(lambda host=host: "state forwarding" in host.run(*shown).stdout)  # type: ignore[misc]
     before = sum(count(node, Counter.COPIES) for node in nodes)
     containers[0].run("ping", "-c", "3", "-i", "0.2", "-W", "1", "10.1.0.77", check=False)
