@@ -170,7 +170,8 @@ class Node:
         events = self.ipam.collect()
         saves = [event for event in events if isinstance(event, IpamSave)]
         try:
-            self._commit(saves)
+            if saves:
+                self._commit(saves)
         except StorageError as error:
             self._note("error", str(error))
             self.ipam.storage_failed(error)
@@ -208,8 +209,11 @@ class Node:
 
     def _hear(self, event: MeshEvent, now: Instant) -> None:
         match event:
-            case Dial() | Resolve() | CloseLink() | Writable():
+            case Dial() | Resolve() | Writable():
                 self._events.append(event)
+            case CloseLink():
+                self._events.append(event)
+                self._count_cluster()  # perhaps a target has turned out to be ourselves
             case Log(level, text):
                 self._note(level, text)
             case LinkUp():

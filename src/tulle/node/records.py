@@ -7,6 +7,7 @@ from typing import Protocol
 from tulle.datapath.tables import SHORT_IDS, ShortId
 
 _KIND, _KEY = "node", "short-id"
+_MOST_DIGITS = 4
 
 
 class Record(Protocol):
@@ -37,6 +38,7 @@ def short_id_record(short_id: ShortId) -> NodeRecord:
 def restored_short_id(records: Iterable[tuple[str, str, bytes]]) -> ShortId | None:
     """The short id of a previous life, if it was saved and makes sense."""
     for kind, key, value in records:
-        if (kind, key) == (_KIND, _KEY) and value.isdigit() and int(value) < SHORT_IDS:
+        plain = (kind, key) == (_KIND, _KEY) and value.isdigit() and len(value) <= _MOST_DIGITS
+        if plain and int(value) < SHORT_IDS:
             return ShortId(int(value))
     return None
