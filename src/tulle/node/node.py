@@ -209,11 +209,8 @@ class Node:
 
     def _hear(self, event: MeshEvent, now: Instant) -> None:
         match event:
-            case Dial() | Resolve() | Writable():
+            case Dial() | Resolve() | CloseLink() | Writable():
                 self._events.append(event)
-            case CloseLink():
-                self._events.append(event)
-                self._count_cluster()  # perhaps a target has turned out to be ourselves
             case Log(level, text):
                 self._note(level, text)
             case LinkUp():
