@@ -57,14 +57,15 @@ class Containers:
         ident = request.container.ident
         async with self._alone(ident):
             target = await container.find_container(ident, ident)
-            before = set(self._held(ident))
+            held, wired = set(self._held(ident)), self._wired(ident)
             try:
                 specs = request.addresses or (AutoAddress(),)
                 interfaces = [await self._addresses.obtain(ident, spec) for spec in specs]
                 await self._ports.attach(target, interfaces, multicast_route=not request.no_multicast_route)
                 self._register(request, interfaces)
             except BaseException:
-                self._give_back(ident, [one for one in self._held(ident) if one not in before])
+                await self._unwire(ident, wired)
+                self._give_back(ident, [one for one in self._held(ident) if one not in held])
                 raise
         return interfaces
 
@@ -99,6 +100,23 @@ class Containers:
         for ident in self._known():
             if ident not in attached and ident not in self._users:
                 self._bury(ident)
+
+    def _wired(self, ident: str) -> tuple[IPv4Interface, ...]:
+        attachment = self._find(ident)
+        return attachment.addresses if attachment is not None else ()
+
+    async def _unwire(self, ident: str, before: Sequence[IPv4Interface]) -> None:
+        """Take from a container what it did not have before; with nothing left it is as never attached."""
+        attachment = self._find(ident)
+        new = [one for one in self._wired(ident) if one not in before]
+        if attachment is None or not new:
+            return
+        try:
+            await self._ports.detach(attachment.container, new)
+        except UserError as error:
+            log.warning("%s could not be taken off again: %s", ident, error)
+        if not before:
+            self._forget(ident)
 
     def _register(self, request: AttachRequest, interfaces: Sequence[IPv4Interface]) -> None:
         self._files.write(request, interfaces)
