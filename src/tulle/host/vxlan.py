@@ -79,7 +79,6 @@ class KernelPath:
         """What the kernel carries frames by, as far as it came from here. At first: what was found."""
         self._vxlan_index = vxlan_index
         self._maps: _Maps
-        self._config = Config()
 
     @classmethod
     async def ensure(cls, bridge: str, port: int, mtu: int) -> "KernelPath":
@@ -143,10 +142,11 @@ class KernelPath:
         gone = frozenset(peers)
         return self._forget(lambda place: place.peer in gone)
 
-    def forget_macs(self, macs: Iterable[bytes]) -> None:
-        """Forget these MAC addresses, wherever they are (a container is gone)."""
-        for mac in macs:
-            self._maps.macs.delete(mac)
+    def forget_macs(self, macs: Iterable[bytes]) -> int:
+        """Forget these MAC addresses, wherever they are (a container is gone); how many were known."""
+        found = sum(self._maps.macs.delete(mac) for mac in macs)
+        self._configure()
+        return found
 
     # What it says of itself
 
@@ -218,23 +218,23 @@ class KernelPath:
             attach(self.tap.ifindex, Direction.INGRESS, programs.program("from_tap"))
 
     def _adopt(self) -> None:
-        self._config = self._maps.config.get(0) or Config()
-        if not self._config.vx_if:
+        found = self._maps.config.get(0) or Config()
+        if not found.vx_if:
             return
         self.tables = Tables(
-            ShortId(self._config.self_id),
+            ShortId(found.self_id),
             {peer: hop for peer, hop in self._maps.direct.items() if hop is not None},
             {peer: hop for peer, hop in self._maps.routes.items() if hop is not None},
             dict(self._maps.trees.items()),
         )
 
     def _configure(self, **changes: Any) -> None:
-        self._config = self._config._replace(**changes)
-        self._maps.config.set(0, self._config)
+        """Change what the programs know; ``moves`` is counted on by the kernel as well."""
+        now = self._maps.config.get(0) or Config()
+        self._maps.config.set(0, now._replace(**changes, moves=(now.moves + 1) & 0xFFFFFFFF))
 
     def _forget(self, chosen: Callable[[Place], bool]) -> int:
-        macs = [mac for mac, place in self._maps.macs.items() if chosen(place)]
-        return sum(self._maps.macs.delete(mac) for mac in macs)
+        return self.forget_macs([mac for mac, place in self._maps.macs.items() if chosen(place)])
 
 
 async def remove_device(bridge: str) -> None:

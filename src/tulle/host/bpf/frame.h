@@ -1,4 +1,4 @@
-/* Reading frames: what kind is this? And the table of MAC addresses. */
+/* Reading frames: what kind is this? */
 #ifndef TULLE_FRAME_H
 #define TULLE_FRAME_H
 
@@ -6,9 +6,6 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
 #include "maps.h"
-
-#define RECENT 1        /* ticks (about seconds) in which a MAC address cannot change sides */
-#define FORGOTTEN 560   /* ticks after which a silent local MAC address counts as unknown: ten minutes */
 
 struct arp_ipv4 {
 	__u8 fixed[8];
@@ -22,13 +19,6 @@ static __always_inline int drop(__u32 why)
 {
 	count(why);
 	return TC_ACT_SHOT;
-}
-
-static __always_inline struct config *our_config(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&config, &zero);
 }
 
 /* The Ethernet header, or NULL if there is none. */
@@ -65,49 +55,6 @@ static __always_inline int is_resolver_arp(struct __sk_buff *skb, __be16 etherty
 	if (bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp)))
 		return 0;
 	return arp.sender == resolver || arp.target == resolver;
-}
-
-static __always_inline __u32 ticks(void)
-{
-	return bpf_ktime_get_coarse_ns() >> 30;
-}
-
-static __always_inline struct mac mac_key(const __u8 *bytes)
-{
-	struct mac key = {};
-
-	__builtin_memcpy(key.bytes, bytes, sizeof(key.bytes));
-	return key;
-}
-
-/* The port of the bridge that a frame came in by, 0 for the host itself. What the host announces in the name of a
- * container counts as coming from that container's port. Containers can set neither mark nor priority of what arrives here.
- */
-static __always_inline __u32 port_of(struct __sk_buff *skb)
-{
-	if (!skb->ingress_ifindex && skb->priority == ANNOUNCED)
-		return skb->mark;
-	return skb->ingress_ifindex;
-}
-
-/* Note that this MAC address lives at a peer, or here behind a port of the bridge. False if it was just seen elsewhere and
- * one of the two places is here: then somebody has connected bridges behind our back, and this frame has been here before.
- */
-static __always_inline int learn(const struct mac *key, __u32 peer, __u32 port)
-{
-	struct place *place = bpf_map_lookup_elem(&macs, key);
-	struct place fresh = { .peer = peer, .seen = ticks(), .port = port };
-
-	if (place && place->peer == peer && place->port == port) {
-		if (place->seen != fresh.seen)
-			place->seen = fresh.seen;
-		return 1;
-	}
-	if (place && (place->peer == LOCAL_PLACE || peer == LOCAL_PLACE) && fresh.seen - place->seen <= RECENT)
-		return 0;
-	bpf_map_update_elem(&macs, key, &fresh, BPF_ANY);
-	count(LEARNED);
-	return 1;
 }
 
 #endif

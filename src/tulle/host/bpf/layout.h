@@ -13,6 +13,7 @@
 #define IDS (1 << ID_BITS)
 #define MAX_CHILDREN 256
 #define MAX_MACS 65536
+#define MAX_RECENT 256
 #define HOP_LIMIT 64            /* outer TTL of a frame that starts here; each relay takes one away */
 #define LOCAL_PLACE 0xffffffff  /* "peer" of a MAC address that lives on this host */
 #define ANNOUNCED 0x74756c65    /* priority of a frame that the host sends for the container behind port `mark` */
@@ -46,17 +47,23 @@ struct config {
 	__u32 vx_if;
 	__u32 tap_if;
 	__be32 resolver;            /* the address every host's bridge has: ARP for it stays on the host */
+	__u32 moves;                /* grows when a MAC address moves or is forgotten */
 };
 
-struct mac {
-	__u8 bytes[6];
-	__u16 zero;
-};
+typedef __u64 mac_t;                /* the six bytes as in memory, and two zeros */
 
 struct place {
 	__u32 peer;                 /* short id, or LOCAL_PLACE */
 	__u32 seen;                 /* in ticks of 2^30 ns since boot */
 	__u32 port;                 /* of the bridge by which it came, if it lives here */
+};
+
+/* What one processor remembers of a place, to find it without the big table. Valid in one tick and between two moves. */
+struct recent {
+	mac_t mac;
+	__u64 when;
+	__u32 peer;
+	__u32 port;
 };
 
 struct hop {

@@ -13,7 +13,7 @@ TICK_SECONDS = 2**30 / 1e9
 ANNOUNCED = 0x74756C65
 
 _ID = struct.Struct("=I")
-_CONFIG = struct.Struct("=III4s")
+_CONFIG = struct.Struct("=III4sI")
 _MAC = struct.Struct("=6sH")
 _PLACE = struct.Struct("=III")
 _HOP = struct.Struct("=III")
@@ -52,12 +52,16 @@ class Counter(IntEnum):
 
 
 class Config(NamedTuple):
-    """What the programs must know of their host. ``resolver`` is four bytes in network order, or zeros."""
+    """What the programs must know of their host. ``resolver`` is four bytes in network order, or zeros.
+
+    ``moves`` grows here and in the kernel: it makes void what processors remember of MAC addresses.
+    """
 
     self_id: int = 0
     vx_if: int = 0
     tap_if: int = 0
     resolver: bytes = bytes(4)
+    moves: int = 0
 
 
 class Place(NamedTuple):

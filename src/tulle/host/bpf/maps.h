@@ -17,9 +17,16 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, MAX_MACS);
-	__type(key, struct mac);
+	__type(key, mac_t);
 	__type(value, struct place);
 } macs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_RECENT);
+	__type(key, __u32);
+	__type(value, struct recent);
+} recent SEC(".maps");
 
 /* The next hop towards each peer. */
 struct {
@@ -59,6 +66,13 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } counters SEC(".maps");
+
+static __always_inline struct config *our_config(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&config, &zero);
+}
 
 static __always_inline void count(__u32 what)
 {

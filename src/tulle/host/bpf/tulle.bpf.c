@@ -22,11 +22,12 @@ int from_bridge(struct __sk_buff *skb)
 {
 	const struct config *cfg;
 	const struct tree *tree;
-	const struct place *place;
 	const struct hop *hop;
 	struct ethhdr *eth;
-	struct mac src, dst;
+	mac_t src, dst;
 	__u32 peer, self;
+	__u64 when;
+	int group;
 
 	if (is_aimed(skb)) {
 		skb->tc_index = 0;
@@ -42,24 +43,22 @@ int from_bridge(struct __sk_buff *skb)
 		return drop(DROP_LINK_CONTROL);
 	src = mac_key(eth->h_source);
 	dst = mac_key(eth->h_dest);
+	group = is_group(eth->h_dest);
 	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
 		return drop(DROP_RESOLVER_ARP);
-	if (!learn(&src, LOCAL_PLACE, port_of(skb)))
+	when = moment(cfg);
+	if (!learn(src, when, LOCAL_PLACE, skb->ingress_ifindex))
 		return drop(DROP_LOOP);
-	place = is_group(dst.bytes) ? NULL : bpf_map_lookup_elem(&macs, &dst);
-	if (place && place->peer == LOCAL_PLACE) {
-		if (ticks() - place->seen < FORGOTTEN)
-			return drop(DROP_LOCAL);
-		place = NULL;
-	}
+	peer = group ? NOWHERE : find(dst, when);
+	if (peer == LOCAL_PLACE)
+		return drop(DROP_LOCAL);
 	self = cfg->self;
-	if (!place) {
+	if (peer == NOWHERE) {
 		tree = bpf_map_lookup_elem(&trees, &self);
 		if (tree)
 			flood_tree(skb, cfg, tree, self, HOP_LIMIT, 0);
 		return TC_ACT_SHOT;
 	}
-	peer = place->peer;
 	hop = known_hop(&routes, peer);
 	if (!hop)
 		return drop(DROP_NO_ROUTE);
@@ -134,24 +133,26 @@ static __always_inline void spread(struct __sk_buff *skb, const struct config *c
 static __always_inline int deliver(struct __sk_buff *skb, const struct config *cfg, const struct ethhdr *eth,
 				   const struct arrival *from)
 {
-	struct mac src = mac_key(eth->h_source), dst = mac_key(eth->h_dest);
+	mac_t src = mac_key(eth->h_source), dst = mac_key(eth->h_dest);
+	int group = is_group(eth->h_dest);
+	__u64 when = moment(cfg);
 	const struct tree *tree;
 
-	if (is_group(src.bytes))
+	if (is_group(eth->h_source))
 		return drop(DROP_MALFORMED);
 	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
 		return drop(DROP_RESOLVER_ARP);
-	if (is_group(dst.bytes)) {
+	if (group) {
 		tree = bpf_map_lookup_elem(&trees, &from->src);
 		if (!is_from_parent(tree, from))
 			return TC_ACT_SHOT;
-		if (!learn(&src, from->src, 0))
+		if (!learn(src, when, from->src, 0))
 			return drop(DROP_LOOP);
 		spread(skb, cfg, tree, from);
 	} else {
-		if (!learn(&src, from->src, 0))
+		if (!learn(src, when, from->src, 0))
 			return drop(DROP_LOOP);
-		if (!bpf_map_lookup_elem(&macs, &dst))
+		if (find(dst, when) == NOWHERE)
 			spread(skb, cfg, bpf_map_lookup_elem(&trees, &from->src), from);
 	}
 	count_received(skb, from->src);
