@@ -16,7 +16,7 @@ from tulle.datapath.heartbeat import encode as heartbeat
 from tulle.datapath.tables import Hop, ShortId, Tables, Tree
 from tulle.datapath.tapframe import ECHO_ETHERTYPE, ControlFrame, decode
 from tulle.errors import BadMessage
-from tulle.host.bpf.layout import Counter
+from tulle.host.bpf.layout import ANNOUNCED, Counter
 
 CHAIN = [(1, 2), (2, 3)]
 GROUP = "239.1.2.3"
@@ -487,3 +487,25 @@ def test_a_frame_for_nobody_is_counted(lab: Lab) -> None:
     node.path.tap.write(ControlFrame(ShortId(9), node.id, 0, bytes(60)).encode())
     node.path.tap.write(b"\x33\x33" + bytes(60))
     assert count(node, Counter.DROP_CONTROL) == 2
+
+
+# What the host says for its containers
+
+
+def test_the_host_announces_a_container_without_being_taken_for_a_loop(lab: Lab) -> None:
+    """A gratuitous ARP request that the host sends for a new container, followed at once by its own frames."""
+    one, two = nodes = make_nodes(lab, 2)
+    full_mesh(nodes)
+    container = one.container()
+    far = two.container()
+    port = one.host.inside(lambda: socket.if_nametoindex("v1"))
+    announcement = bytes.fromhex("0001 0800 0604 0001 020000000001 0a010001 000000000000 0a010001")
+    with one.host.inside(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)) as raw:
+        raw.bind((BRIDGE, 0))
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, ANNOUNCED)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, port)
+        raw.send(b"\xff" * 6 + bytes.fromhex("020000000001 0806") + announcement)
+    assert wait_until(lambda: two.path.macs().get(bytes.fromhex("020000000001"))) == 1
+    assert pings(container, 2, wait=5)
+    assert pings(far, 1, wait=5)
+    assert count(one, Counter.DROP_LOOP) == 0

@@ -27,7 +27,12 @@ class Tap:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            self._fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise UserError(
+                f"cannot open /dev/net/tun: {error.strerror}; load the kernel module with `modprobe tun`", 503
+            ) from error
         self._loop: asyncio.AbstractEventLoop | None = None
         try:
             fcntl.ioctl(self._fd, _TUNSETIFF, _REQUEST.pack(name.encode(), _IFF_TAP | _IFF_NO_PI))

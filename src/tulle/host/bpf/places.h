@@ -95,6 +95,16 @@ static __noinline int learn_in_table(mac_t mac, __u64 when, __u32 peer, __u32 po
 	return 1;
 }
 
+/* The port of the bridge that a frame came in by, 0 for the host itself. What the host announces in the name of a
+ * container counts as coming from that container's port. Containers can set neither mark nor priority of what arrives here.
+ */
+static __always_inline __u32 port_of(const struct __sk_buff *skb)
+{
+	if (!skb->ingress_ifindex && skb->priority == ANNOUNCED)
+		return skb->mark;
+	return skb->ingress_ifindex;
+}
+
 /* Note that this MAC address lives at a peer, or here behind a port of the bridge. False if it was just seen elsewhere and
  * one of the two places is here: then somebody has connected bridges behind our back, and this frame has been here before.
  */

@@ -47,7 +47,7 @@ int from_bridge(struct __sk_buff *skb)
 	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
 		return drop(DROP_RESOLVER_ARP);
 	when = moment(cfg);
-	if (!learn(src, when, LOCAL_PLACE, skb->ingress_ifindex))
+	if (!learn(src, when, LOCAL_PLACE, port_of(skb)))
 		return drop(DROP_LOOP);
 	peer = group ? NOWHERE : find(dst, when);
 	if (peer == LOCAL_PLACE)
