@@ -493,7 +493,7 @@ def test_a_frame_for_nobody_is_counted(lab: Lab) -> None:
 
 
 def test_the_host_announces_a_container_without_being_taken_for_a_loop(lab: Lab) -> None:
-    """A gratuitous ARP request that the host sends for a new container, followed at once by its own frames."""
+    """An ARP announcement that the host sends for a new container, followed at once by its own frames."""
     one, two = nodes = make_nodes(lab, 2)
     full_mesh(nodes)
     container = one.container()

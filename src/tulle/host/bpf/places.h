@@ -97,12 +97,17 @@ static __noinline int learn_in_table(mac_t mac, __u64 when, __u32 peer, __u32 po
 
 /* The port of the bridge that a frame came in by, 0 for the host itself. What the host announces in the name of a
  * container counts as coming from that container's port. Containers can set neither mark nor priority of what arrives here.
+ * The mark has done its duty then; left on the frame it would choose routes for the tunnel's packets.
  */
-static __always_inline __u32 port_of(const struct __sk_buff *skb)
+static __always_inline __u32 port_of(struct __sk_buff *skb)
 {
-	if (!skb->ingress_ifindex && skb->priority == ANNOUNCED)
-		return skb->mark;
-	return skb->ingress_ifindex;
+	__u32 port = skb->ingress_ifindex;
+
+	if (!port && skb->priority == ANNOUNCED) {
+		port = skb->mark;
+		skb->mark = 0;
+	}
+	return port;
 }
 
 /* Note that this MAC address lives at a peer, or here behind a port of the bridge. False if it was just seen elsewhere and
