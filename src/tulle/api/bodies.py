@@ -105,8 +105,8 @@ def ips(words: list[str]) -> tuple[IPv4Address, ...]:
 def parse_extra_host(entry: str) -> tuple[str, IPv4Address]:
     """``NAME:IP``, a line for the hosts file of a container. Raises UserError."""
     name, colon, address = entry.rpartition(":")
-    if not colon:
-        raise UserError(f"{entry!r} is not of the form NAME:IP")
+    if not colon or not name:
+        raise UserError(f"{entry!r} is not of the form NAME:IP; write it like db:10.1.0.7")
     return check_name(name), parse_ip(address)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from api.reports import recorded, troubled
 from tulle.api.advice import advice, ipam_status
-from tulle.api.report import IpamEntry, PaxosReport, Report
+from tulle.api.report import ConnectionAttrs, ConnectionReport, IpamEntry, PaxosReport, Report
 
 
 def with_ipam(**changes: Any) -> Report:
@@ -77,3 +77,31 @@ def test_an_observer_alone() -> None:
     paxos = PaxosReport(elector=False, known_nodes=0, quorum=0)
     (line,) = advice(with_ipam(entries=[], paxos=paxos))
     assert "this host observes" in line
+
+
+@pytest.mark.parametrize(
+    ("state", "info", "reason", "text"),
+    [
+        ("failed", "this address is our own, retry: never", "", None),
+        ("failed", "no route to host, retry in 5 s", "", "1 connection is down and will be tried again"),
+        ("failed", "same name, retry: never", "", "1 connection is refused and will not be tried again"),
+        ("pending", "02:00:00:00:00:02(h2)", "blocked", "1 peer is connected, but no frames get through"),
+        ("established", "sleeve", "fastdp: blocked", "1 connection does not use the fastest carrier"),
+    ],
+)
+def test_connections_in_trouble(state: str, info: str, reason: str, text: str | None) -> None:
+    report = recorded("three-peers")
+    one = ConnectionReport(
+        address="10.0.0.9:6783", outbound=True, state=state, info=info, attrs=ConnectionAttrs(reason=reason)
+    )
+    router = msgspec.structs.replace(report.router, connections=[one])
+    lines = advice(msgspec.structs.replace(report, router=router))
+    assert [line.split(";")[0] for line in lines] == ([] if text is None else [text])
+
+
+def test_a_nickname_that_somebody_else_has_now_is_no_remedy() -> None:
+    report = recorded("peer-dead")
+    heirs = [msgspec.structs.replace(peer, nick_name="h3") for peer in report.router.peers[:1]]
+    router = msgspec.structs.replace(report.router, peers=heirs)
+    (line,) = advice(msgspec.structs.replace(report, router=router))
+    assert "`rmpeer 02:00:00:00:00:03`" in line

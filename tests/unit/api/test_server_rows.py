@@ -208,3 +208,11 @@ async def test_an_ident_that_holds_nothing_is_not_found(ask: Ask, daemon: FakeDa
 async def test_many_addresses_stand_in_one_line(ask: Ask, daemon: FakeDaemon) -> None:
     daemon.addresses = [IPv4Interface("10.32.0.1/12"), IPv4Interface("10.32.0.2/12")]
     assert (await ask("GET", "/ip/c1")).text == "10.32.0.1/12 10.32.0.2/12"
+
+
+async def test_a_name_may_come_in_the_body_as_the_script_of_weave_net_sends_it(
+    ask: Ask, daemon: FakeDaemon
+) -> None:
+    got = await ask("PUT", "/name/c1/10.32.0.1", data={"fqdn": "web.weave.local"})
+    assert got.status == 204
+    assert ("dns_add", NameRequest("c1", "web.weave.local", (ONE,))) in daemon.calls

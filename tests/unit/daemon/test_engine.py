@@ -1,0 +1,165 @@
+"""The pump, and what the daemon asks of a node through it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from ipaddress import IPv4Address, IPv4Interface
+
+import pytest
+from node.world import RANGE, Member, World
+
+from tulle.api.addresses import AutoAddress, ManualAddress
+from tulle.api.daemon import NameRequest, RequestCancelled
+from tulle.daemon import engine as module
+from tulle.daemon.addresses import Addresses, if_alive, while_alive
+from tulle.daemon.engine import Engine, now
+from tulle.daemon.names import Names
+from tulle.datapath.tables import Tables
+from tulle.errors import StorageError, UserError
+from tulle.instant import Instant
+
+IP = IPv4Address("10.1.1.1")
+
+
+class FakeDataPath:
+    def __init__(self) -> None:
+        self.tables: list[Tables] = []
+        self.sent: list[bytes] = []
+        self.waiting: list[bytes] = []
+
+    def send_frame(self, frame: bytes) -> None:
+        self.sent.append(frame)
+
+    def drain_frames(self, take: Callable[[bytes], None]) -> None:
+        waiting, self.waiting = self.waiting, []
+        for frame in waiting:
+            take(frame)
+
+    def use_tables(self, tables: Tables) -> None:
+        self.tables.append(tables)
+
+
+class Rig:
+    """One node alone, which founds its range by itself, driven by a real engine."""
+
+    def __init__(self) -> None:
+        world = World()
+        world.now = now()
+        self.member: Member = world.add(1)
+        self.path = FakeDataPath()
+        self.engine = Engine(self.member.node, self.path)
+        self.addresses = Addresses(self.engine)
+        self.names = Names(self.engine)
+        self.engine.pump()
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    made = Rig()
+    yield made
+    await made.engine.close()
+
+
+async def test_an_address_is_allocated_looked_up_and_released(rig: Rig) -> None:
+    got = await rig.addresses.obtain("c1", AutoAddress(None))
+    assert await rig.addresses.allocate("c1", RANGE) == got
+    assert rig.addresses.lookup("c1", None) == [got]
+    assert rig.addresses.release("c1", got.ip) == [got]
+    assert rig.addresses.held() == {}
+    assert not rig.addresses.has_company()
+
+
+async def test_an_address_of_another_is_refused(rig: Rig) -> None:
+    manual = ManualAddress(IPv4Interface("10.40.0.9/24"))
+    assert await rig.addresses.obtain("c1", manual) == manual.interface
+    with pytest.raises(UserError, match=r"unable to claim 10.40.0.9/24 for c2"):
+        await rig.addresses.obtain("c2", manual)
+
+
+async def test_what_the_disk_refuses_stays_with_nobody(rig: Rig) -> None:
+    await rig.addresses.prime()
+    rig.member.disk.broken = True
+    with pytest.raises(UserError, match="disk full"):
+        await rig.addresses.allocate("c1", RANGE)
+    with pytest.raises(StorageError, match="disk full"):
+        rig.names.add("c1", "web", [IP])
+    rig.member.disk.broken = False
+    rig.engine.pump()
+    assert rig.addresses.held() == {}
+    assert rig.names.lookup("web") == []
+
+
+async def test_a_name_that_was_there_survives_a_refusal(rig: Rig) -> None:
+    rig.names.add("c1", "web", [IP])
+    rig.member.disk.broken = True
+    with pytest.raises(StorageError):
+        rig.names.add("c1", "other", [IP])
+    with pytest.raises(StorageError):
+        rig.names.add("c1", "web", [IP])
+    rig.member.disk.broken = False
+    rig.engine.pump()
+    assert rig.names.of("c1") == ["web.tulle.internal."]
+    assert rig.names.remove(NameRequest("c1", None)) == 1
+    assert list(rig.names.holders()) == []
+
+
+async def test_everything_is_quiet_when_turned_off(rig: Rig) -> None:
+    rig.member.node.ipam = rig.member.node.names = None
+    manual = ManualAddress(IPv4Interface("10.9.0.1/24"))
+    assert await rig.addresses.obtain("c1", manual) == manual.interface
+    assert rig.addresses.release("c1", None) == []
+    rig.names.add_derived("c1", "web", [IP])
+    rig.names.container_gone("c1")
+    assert rig.names.of("c1") == []
+    for refused in (lambda: rig.names.lookup("web"), lambda: rig.addresses.allocator):
+        with pytest.raises(UserError, match="turned off"):
+            refused()
+
+
+async def test_a_name_that_nobody_chose_may_be_none(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    rig.names.add_derived("c1", "not a name", [IP])
+    assert "gets no name" in caplog.text
+
+
+async def test_a_mistake_in_a_turn_does_not_stop_the_clock(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    turned = asyncio.Event()
+    turns = 0
+
+    def tick(at: Instant) -> None:
+        nonlocal turns
+        turns += 1
+        if turns == 1:
+            raise ValueError("a mistake")
+        turned.set()
+
+    monkeypatch.setattr(module, "PAUSE_AFTER_ERROR", 0.0)
+    monkeypatch.setattr(rig.member.node, "tick", tick)
+    monkeypatch.setattr(rig.member.node, "next_deadline", lambda: now().mono if turns < 2 else float("inf"))
+    rig.path.waiting = [b"frame"]
+    rig.engine.pump()
+    async with asyncio.timeout(20):
+        await turned.wait()
+    assert "a mistake" in caplog.text
+    assert rig.member.carrier.frames == [b"frame"]
+
+
+async def test_background_work_that_fails_is_logged(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise ValueError("lost")
+
+    rig.engine.spawn(fail())
+    for _ in range(3):  # the task, its end, and the report of it
+        await asyncio.sleep(0)
+    assert "lost" in caplog.text
+
+
+async def test_a_container_that_ends_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tulle.daemon.addresses.ALIVE_CHECK_INTERVAL", 0.0)
+    never = asyncio.Event()
+    with pytest.raises(RequestCancelled):
+        await while_alive("netns:no-such-namespace", never.wait())
+    with pytest.raises(RequestCancelled):
+        await if_alive("netns:no-such-namespace", never.wait())
+    never.set()
+    assert await if_alive("some-id-of-an-engine", never.wait())
