@@ -6,6 +6,7 @@ to hear an answer: a daemon that was stopped or starved finds its own deadlines 
 the path for that.
 """
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -19,7 +20,12 @@ LOST_AFTER = 3
 BACK_AFTER = 2
 """Answers, one after the other, that mean it works."""
 
+_SHARING = 16
+"""Paths that are probed at the same moment: waking up costs more than a probe, but a burst of many delays."""
+_MOMENTS = 8
+"""Different moments within an interval."""
 _LATE = 0.25
+_SLACK = 0.05
 _PATIENCE = 0.5
 _MAX_PATIENCE = 3.0
 _REMEMBERED = 64
@@ -69,7 +75,9 @@ class EchoJudge:
     While the path is not healthy it also asks with small frames, to be able to say what is wrong with it.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, ordinal: int = 0) -> None:
+        """``ordinal`` counts the paths that are probed: the first few take turns together, and so on."""
+        self._moment = ordinal // _SHARING % _MOMENTS * INTERVAL / _MOMENTS
         self.healthy = False
         self.rtt: float | None = None
         self.small_passes = False
@@ -89,7 +97,7 @@ class EchoJudge:
             self._forgive(now)
         else:
             self._judge(now)
-        self.next_turn = now + INTERVAL
+        self.next_turn = self._following(now)
         return [self._ask(True, now)] if self.healthy else [self._ask(True, now), self._ask(False, now)]
 
     def answered(self, sequence: int, now: float) -> None:
@@ -110,13 +118,22 @@ class EchoJudge:
         elif not self.healthy:
             self.next_turn = now
 
+    def _following(self, now: float) -> float:
+        """When the next turn is: an interval from now, at the moment that this path shares with others."""
+        if not self.healthy:
+            return now + INTERVAL
+        passed = now + INTERVAL / 2 - self._moment
+        return math.ceil(passed / INTERVAL) * INTERVAL + self._moment
+
     def _ask(self, full: bool, now: float) -> tuple[int, bool]:
         self._sequence += 1
         self._open[self._sequence] = _Question(full, now, now + self._patience())
         return self._sequence, full
 
     def _judge(self, now: float) -> None:
-        expired = [number for number, question in self._open.items() if question.patience_ends <= now]
+        expired = [
+            number for number, question in self._open.items() if question.patience_ends <= now + _SLACK
+        ]
         for number in expired:
             question = self._late[number] = self._open.pop(number)
             if question.full:

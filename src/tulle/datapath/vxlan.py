@@ -97,7 +97,7 @@ class VxlanCarrier:
 
     def link_up(self, neighbour: Neighbour, now: Instant) -> None:
         """A link is up: begin to probe."""
-        path = _Path(neighbour, Heartbeats(now.mono), EchoJudge(now.mono))
+        path = _Path(neighbour, Heartbeats(now.mono), EchoJudge(now.mono, len(self._paths)))
         self._paths[neighbour.link] = path
         if neighbour.short_id is not None:
             self._by_id[neighbour.short_id] = neighbour.link
