@@ -369,6 +369,7 @@ def test_arp_for_the_resolver_does_not_cross(lab: Lab) -> None:
     assert count(nodes[0], Counter.DROP_RESOLVER_ARP) >= 1
     nodes[0].path.set_resolver(None)
     nodes[1].path.set_resolver(IPv4Address(resolver))
+    containers[0].ip("neighbour del 169.254.53.53 dev tulle0")
     assert not containers[0].pings(resolver)
     assert count(nodes[1], Counter.DROP_RESOLVER_ARP) >= 1
 

@@ -130,6 +130,8 @@ class KernelPath:
             self._maps.routes.set(peer, None)
         for peer in change.drop_direct:
             self._maps.direct.set(peer, None)
+        if change.set_routes or change.drop_routes:
+            self._configure()  # processors remember routes for a moment
         self.tables = tables
         return change
 
@@ -229,7 +231,7 @@ class KernelPath:
         )
 
     def _configure(self, **changes: Any) -> None:
-        """Change what the programs know; ``moves`` is counted on by the kernel as well."""
+        """Change what the programs know, and make void what they remember."""
         now = self._maps.config.get(0) or Config()
         self._maps.config.set(0, now._replace(**changes, moves=(now.moves + 1) & 0xFFFFFFFF))
 

@@ -13,9 +13,10 @@
 #define IDS (1 << ID_BITS)
 #define MAX_CHILDREN 256
 #define MAX_MACS 65536
-#define MAX_RECENT 256
+#define MAX_TALKS 256
 #define HOP_LIMIT 64            /* outer TTL of a frame that starts here; each relay takes one away */
 #define LOCAL_PLACE 0xffffffff  /* "peer" of a MAC address that lives on this host */
+#define FROM_WIRE 0xffffffff    /* "port" of what came through a tunnel */
 #define ANNOUNCED 0x74756c65    /* priority of a frame that the host sends for the container behind port `mark` */
 
 enum carrier { CARRIER_NONE, CARRIER_VXLAN };
@@ -47,7 +48,7 @@ struct config {
 	__u32 vx_if;
 	__u32 tap_if;
 	__be32 resolver;            /* the address every host's bridge has: ARP for it stays on the host */
-	__u32 moves;                /* grows when a MAC address moves or is forgotten */
+	__u32 moves;                /* grows when a MAC address moves or a route changes */
 };
 
 typedef __u64 mac_t;                /* the six bytes as in memory, and two zeros */
@@ -58,18 +59,20 @@ struct place {
 	__u32 port;                 /* of the bridge by which it came, if it lives here */
 };
 
-/* What one processor remembers of a place, to find it without the big table. Valid in one tick and between two moves. */
-struct recent {
-	mac_t mac;
-	__u64 when;
-	__u32 peer;
-	__u32 port;
-};
-
 struct hop {
 	__u32 remote;               /* 0: no such hop */
 	__u32 local;                /* outer source address; 0: the kernel chooses */
 	__u32 carrier;
+};
+
+/* What one processor remembers of two MAC addresses that talk. Void after a moment, and when anything moves. */
+struct talk {
+	mac_t src, dst;
+	__u64 when;
+	__u32 peer;                 /* where dst lives; of a frame from the wire, where src lives */
+	__u32 port;                 /* of the bridge by which it came; FROM_WIRE */
+	struct hop hop;             /* towards that peer; not for a frame from the wire */
+	__u32 spare;
 };
 
 struct child {

@@ -23,10 +23,10 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, MAX_RECENT);
+	__uint(max_entries, MAX_TALKS);
 	__type(key, __u32);
-	__type(value, struct recent);
-} recent SEC(".maps");
+	__type(value, struct talk);
+} talks SEC(".maps");
 
 /* The next hop towards each peer. */
 struct {

@@ -2,7 +2,7 @@
 #ifndef TULLE_SEND_H
 #define TULLE_SEND_H
 
-#include "places.h"
+#include "talks.h"
 
 #define AIMED 0x7475    /* skb->tc_index: the tunnel key is set, from_bridge has nothing to add */
 

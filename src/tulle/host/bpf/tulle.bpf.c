@@ -17,15 +17,34 @@
 #include <stddef.h>
 #include "control.h"
 
+/* Send what is for everybody, or for a MAC address that nobody knows, along our own tree. */
+static __always_inline int spread_own(struct __sk_buff *skb, const struct config *cfg)
+{
+	__u32 self = cfg->self;
+	const struct tree *tree = bpf_map_lookup_elem(&trees, &self);
+
+	if (tree)
+		flood_tree(skb, cfg, tree, self, HOP_LIMIT, 0);
+	return TC_ACT_SHOT;
+}
+
+static __always_inline int send_to(struct __sk_buff *skb, const struct config *cfg, __u32 peer, const struct hop *hop)
+{
+	if (aim(skb, cfg->self, peer, hop, HOP_LIMIT))
+		return drop(DROP_SEND);
+	count_sent(skb, peer);
+	return TC_ACT_OK;
+}
+
 SEC("tc")
 int from_bridge(struct __sk_buff *skb)
 {
 	const struct config *cfg;
-	const struct tree *tree;
 	const struct hop *hop;
+	struct talk *talk;
 	struct ethhdr *eth;
 	mac_t src, dst;
-	__u32 peer, self;
+	__u32 peer, port;
 	__u64 when;
 	int group;
 
@@ -46,26 +65,26 @@ int from_bridge(struct __sk_buff *skb)
 	group = is_group(eth->h_dest);
 	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
 		return drop(DROP_RESOLVER_ARP);
+	port = port_of(skb);
 	when = moment(cfg);
-	if (!learn(src, when, LOCAL_PLACE, port_of(skb)))
+	talk = talk_slot(src, dst);
+	if (is_known_talk(talk, src, dst, when, port))
+		return send_to(skb, cfg, talk->peer, &talk->hop);
+	if (!learn(src, LOCAL_PLACE, port))
 		return drop(DROP_LOOP);
-	peer = group ? NOWHERE : find(dst, when);
+	peer = group ? NOWHERE : find(dst);
 	if (peer == LOCAL_PLACE)
 		return drop(DROP_LOCAL);
-	self = cfg->self;
-	if (peer == NOWHERE) {
-		tree = bpf_map_lookup_elem(&trees, &self);
-		if (tree)
-			flood_tree(skb, cfg, tree, self, HOP_LIMIT, 0);
-		return TC_ACT_SHOT;
-	}
+	if (peer == NOWHERE)
+		return spread_own(skb, cfg);
 	hop = known_hop(&routes, peer);
 	if (!hop)
 		return drop(DROP_NO_ROUTE);
-	if (aim(skb, self, peer, hop, HOP_LIMIT))
-		return drop(DROP_SEND);
-	count_sent(skb, peer);
-	return TC_ACT_OK;
+	if (talk) {
+		remember_talk(talk, src, dst, when, port, peer);
+		talk->hop = *hop;
+	}
+	return send_to(skb, cfg, peer, hop);
 }
 
 /* Our own vxlan device found a frame too big for the underlay and turned it into an ICMP error for its sender. That is
@@ -130,30 +149,42 @@ static __always_inline void spread(struct __sk_buff *skb, const struct config *c
 		count(DROP_HOPS);
 }
 
+/* A frame that this processor has not just seen the like of. */
+static __always_inline int take(struct __sk_buff *skb, const struct config *cfg, mac_t src, mac_t dst, int group,
+				const struct arrival *from)
+{
+	const struct tree *tree = NULL;
+	int unknown = !group && find(dst) == NOWHERE;
+
+	if (group || unknown)
+		tree = bpf_map_lookup_elem(&trees, &from->src);
+	if (group && !is_from_parent(tree, from))
+		return TC_ACT_SHOT;
+	if (!learn(src, from->src, 0))
+		return drop(DROP_LOOP);
+	if (group || unknown)
+		spread(skb, cfg, tree, from);
+	return TC_ACT_OK;
+}
+
 static __always_inline int deliver(struct __sk_buff *skb, const struct config *cfg, const struct ethhdr *eth,
 				   const struct arrival *from)
 {
 	mac_t src = mac_key(eth->h_source), dst = mac_key(eth->h_dest);
 	int group = is_group(eth->h_dest);
 	__u64 when = moment(cfg);
-	const struct tree *tree;
+	struct talk *talk;
 
 	if (is_group(eth->h_source))
 		return drop(DROP_MALFORMED);
 	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
 		return drop(DROP_RESOLVER_ARP);
-	if (group) {
-		tree = bpf_map_lookup_elem(&trees, &from->src);
-		if (!is_from_parent(tree, from))
+	talk = talk_slot(src, dst);
+	if (!is_known_talk(talk, src, dst, when, FROM_WIRE) || talk->peer != from->src) {
+		if (take(skb, cfg, src, dst, group, from) != TC_ACT_OK)
 			return TC_ACT_SHOT;
-		if (!learn(src, when, from->src, 0))
-			return drop(DROP_LOOP);
-		spread(skb, cfg, tree, from);
-	} else {
-		if (!learn(src, when, from->src, 0))
-			return drop(DROP_LOOP);
-		if (find(dst, when) == NOWHERE)
-			spread(skb, cfg, bpf_map_lookup_elem(&trees, &from->src), from);
+		if (talk && !group && find(dst) != NOWHERE)
+			remember_talk(talk, src, dst, when, FROM_WIRE, from->src);
 	}
 	count_received(skb, from->src);
 	return TC_ACT_OK;
