@@ -8,6 +8,7 @@ The disk leads the wire: what a part wants saved is committed before any of its 
 nothing was ever promised that a crash could forget.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,10 @@ from tulle.node.records import Record, short_id_record
 Commit = Callable[[Sequence[Record]], None]
 """Writes records so that they survive a crash, all or none. Raises StorageError."""
 
+TABLES_PACE = 0.1
+"""Seconds between two computations of the tables for what happens elsewhere in the mesh; what happens to our
+own links counts at once."""
+
 _BUSY_LIMIT = 10_000
 """Rounds after which parts that never stop talking to each other are a bug, not work."""
 
@@ -78,6 +83,7 @@ class Node:
         self._unsaved: list[Record] = []
         self._storage_error: StorageError | None = None
         self._stale_tables = True
+        self._tables_done = self._tables_due = -math.inf
         self._events: list[NodeEvent] = []
         for channel in (parts.ipam, parts.names):
             if channel is not None:
@@ -109,7 +115,7 @@ class Node:
         """When to call ``tick`` next, on the monotonic clock."""
         deadlines = [part.next_deadline() for part in (self.mesh, self._carriers, self._forwarding)]
         deadlines += [part.next_deadline() for part in (self.ipam, self.names) if part is not None]
-        return min(self._lingering.next_expiry(), *deadlines)
+        return min(self._lingering.next_expiry(), self._tables_due, *deadlines)
 
     def connect(self, targets: Sequence[str], replace: bool, now: Instant) -> None:
         """Connect to these peers (and with ``replace`` to no others). Raises UserError."""
@@ -152,7 +158,7 @@ class Node:
                 break
         else:
             raise RuntimeError("the parts of a node do not come to rest")
-        if self._stale_tables:
+        if self._stale_tables or now.mono >= self._tables_due:
             self._compute_tables(now)
         events, self._events = self._events, []
         return events
@@ -278,7 +284,7 @@ class Node:
             )
         for lane in list(self._carriers.lanes.values()):
             self._carriers.short_id_changed(lane.neighbour.link, self._short_id_of(lane.neighbour.peer), now)
-        self._stale_tables = True
+        self._tables_due = min(self._tables_due, self._tables_done + TABLES_PACE)
 
     def _peers_gone(self, names: tuple[PeerName, ...], now: Instant) -> None:
         if self.ipam is not None:
@@ -289,6 +295,7 @@ class Node:
 
     def _compute_tables(self, now: Instant) -> None:
         self._stale_tables = False
+        self._tables_done, self._tables_due = now.mono, math.inf
         tables = self._forwarding.update(picture_of(self.mesh, self._carriers, self._lingering), now)
         self._vxlan.watch(self._forwarding.watched(), now)
         self._events.append(UseTables(tables))
