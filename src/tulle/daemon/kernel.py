@@ -3,7 +3,8 @@
 import asyncio
 import errno
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -37,6 +38,10 @@ log = logging.getLogger(__name__)
 LOOK_INTERVAL = 1.0
 """Seconds between two looks whether our interfaces are still there; a look costs three system calls."""
 
+LINGER = 30.0
+"""Seconds for which an address that left the tables may still send: its kernel goes on by older tables than
+ours until the news of a change has reached it."""
+
 
 class Kernel:
     """Bridge, data path, firewall, containers' ports and the exposed host, of one daemon."""
@@ -60,6 +65,7 @@ class Kernel:
         self._firewall = firewall
         self._take: Callable[[bytes], None] | None = None
         self._complaint = ""
+        self._senders: dict[str, float] = {}
         self._wanted_peers: frozenset[str] | None = None
         self._peers_changed = asyncio.Event()
         self._tasks = [asyncio.create_task(self._keep_peers()), asyncio.create_task(self._keep_interfaces())]
@@ -109,8 +115,21 @@ class Kernel:
         addresses = frozenset(
             hop.remote_ip for hops in (tables.direct, tables.routes) for hop in hops.values()
         )
-        if addresses != self._wanted_peers:
-            self._wanted_peers = addresses
+        self._allow(addresses)
+
+    def _allow(self, addresses: Set[str]) -> None:
+        """Take frames from these addresses, and for a while still from those that were allowed before."""
+        leaving_at = asyncio.get_running_loop().time() + LINGER
+        self._senders = {
+            address: min(until, leaving_at) for address, until in self._senders.items()
+        } | dict.fromkeys(addresses, math.inf)
+        self._forbid_the_late()
+
+    def _forbid_the_late(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._senders = {address: until for address, until in self._senders.items() if until > now}
+        if self._senders.keys() != self._wanted_peers:
+            self._wanted_peers = frozenset(self._senders)
             self._peers_changed.set()
 
     def missing(self) -> list[str]:
@@ -172,6 +191,7 @@ class Kernel:
         """Notice soon when somebody removes an interface of ours."""
         while True:
             await asyncio.sleep(LOOK_INTERVAL)
+            self._forbid_the_late()
             missing = self.missing()
             if missing:
                 await self._mend_and_say(missing)
