@@ -30,6 +30,39 @@ def test_traffic_goes_on_without_the_daemon(lab: Lab) -> None:
     assert answered >= sent - 2
 
 
+def test_a_new_daemon_takes_over_without_losing_a_packet(lab: Lab) -> None:
+    hosts = lab.network(3)
+    boxes = [host.container("box") for host in hosts]
+    addresses = [host.attach(box).ip for host, box in zip(hosts, boxes, strict=True)]
+    wait_until(lambda: all(boxes[0].pings(address) for address in addresses), what="pings across")
+    streams = [boxes[0].ping_stream(address, lab.directory / f"{address}.log") for address in addresses[1:]]
+    wait_until(lambda: all(stream.answers > 3 for stream in streams))
+    hosts[0].kill()
+    hosts[0].relaunch()
+    lab.wait_connected(hosts, 90)
+    before = streams[0].answers
+    wait_until(lambda: streams[0].answers > before + 20, what="answers by the new tables")
+    for sent, answered in [stream.stop() for stream in streams]:
+        assert answered >= sent - 1  # the last one may be on its way
+
+
+def test_killed_in_the_middle_of_attaching(lab: Lab) -> None:
+    one, two = lab.network(2)
+    others = {two.attach(two.container(f"other{number}")).ip for number in range(3)}
+    boxes = [one.container(f"box{number}") for number in range(8)]
+    under_way = [one.start_tulle("attach", box.reference) for box in boxes]
+    wait_until(lambda: any(box.addresses() for box in boxes), what="the first one has an address")
+    one.kill()
+    for process in under_way:
+        process.communicate(timeout=30)
+    told = {box: box.addresses() for box in boxes}
+    one.relaunch()
+    addresses = [one.attach(box).ip for box in boxes]
+    assert len({*addresses, *others}) == len(boxes) + len(others)
+    for box in boxes:
+        assert set(told[box]) <= set(box.addresses()), "what a container had, it keeps"
+
+
 def test_kill_and_restart_keep_addresses_and_names(lab: Lab) -> None:
     one, two = lab.network(2)
     address = one.attach(one.container("kept"), "--hostname", "kept").ip
