@@ -80,6 +80,8 @@ class Forwarding:
         direct = {name: hop for name, hop in self._last.direct.items() if name in reachable}
         self._last = _Memory(reachable, picture.short_ids, picture.claims, {**direct, **picture.direct})
         self._ghosts.settle({one: name for name, one in picture.short_ids.items()}, reachable)
+        if len(reachable) > 1:
+            self._ghosts.drop_distant_strangers()
         self._tables = build(picture, self.ghosts(), self._tables.self_id)
         return self._tables
 

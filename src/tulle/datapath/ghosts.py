@@ -82,6 +82,13 @@ class Ghosts:
         """Drop ghosts that are back, and those whose short id has another owner now."""
         self._drop([one for one, ghost in self.known.items() if _is_over(ghost, owners.get(one), reachable)])
 
+    def drop_distant_strangers(self) -> None:
+        """Drop those that only an earlier daemon's tables speak of and that were reached over relays.
+
+        The relays have new tables now. What an old table says of a way through them may lead in a circle.
+        """
+        self._drop([one for one, ghost in self.known.items() if ghost.name is None and ghost.direct is None])
+
     def next_expiry(self) -> float:
         """When the next one would be given up."""
         return min((ghost.heard + LIFETIME for ghost in self.known.values()), default=float("inf"))
