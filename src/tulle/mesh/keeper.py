@@ -161,6 +161,12 @@ class LinkKeeper:
             self._wake(old)
 
     def _replace(self, old: Link, new: Link, now: Instant) -> None:
+        if old.greeting is not None and new.greeting is not None and old.greeting.uid != new.greeting.uid:
+            text = (
+                f"{describe(new)}: takes the place of {describe(old)}; unless its daemon was restarted just now,"
+                " two hosts have the same name: give one of them another with --name"
+            )
+            self._emit(Log("warning", text))
         self._emit(CloseLink(old.id, DUPLICATE))
         self._remove(old, DUPLICATE, now)
         self._record(old, False, DUPLICATE, now)
