@@ -163,7 +163,7 @@ class LinkKeeper:
     def _replace(self, old: Link, new: Link, now: Instant) -> None:
         if old.greeting is not None and new.greeting is not None and old.greeting.uid != new.greeting.uid:
             text = (
-                f"{describe(new)}: takes the place of {describe(old)}; unless its daemon was restarted just now,"
+                f"{describe(new)}: takes the place of {describe(old)}; unless its daemon was just restarted,"
                 " two hosts have the same name: give one of them another with --name"
             )
             self._emit(Log("warning", text))
