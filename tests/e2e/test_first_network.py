@@ -2,7 +2,9 @@
 
 import re
 import stat
+import sys
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from lab import Host, Lab, wait_until
 
@@ -100,6 +102,21 @@ def test_bad_arguments_get_one_line_and_status_2(pair: list[Host]) -> None:
     failed = one.refuses("attach", "netns:there-is-no-such-namespace")
     assert "there-is-no-such-namespace" in failed.stderr
     assert len(failed.stderr.strip().splitlines()) == 1
+
+
+def test_under_the_name_weave_it_uses_that_systems_names(lab: Lab) -> None:
+    (one,) = lab.make_hosts(1)
+    weave = lab.directory / "weave"
+    weave.symlink_to(Path(sys.executable).with_name("tulle"))
+    environment = {name.replace("TULLE_", "WEAVE_"): value for name, value in one.environment().items()}
+    box = one.container("box")
+    one.run(weave, "launch", env=environment)
+    one.run(weave, "attach", box.reference, env=environment)
+    assert "ethwe" in box.run("ip", "-br", "link").stdout
+    assert "weave.local" in one.run(weave, "status", env=environment).stdout
+    assert "weave" in one.run("ip", "-br", "link").stdout
+    one.run(weave, "reset", env=environment)
+    assert "weave" not in one.run("ip", "-br", "link").stdout
 
 
 def test_leaving_gives_everything_back(lab: Lab) -> None:
