@@ -1,4 +1,4 @@
-"""Frames between containers of two hosts: our data path beside a plain kernel VXLAN, and a relay beside direct.
+"""Frames between containers of two hosts: our data path beside a plain kernel VXLAN, relayed beside direct.
 
 The baseline is what one would set up by hand: a bridge, and a VXLAN device with static forwarding entries. It
 stands on the same two hosts, on the same wire, with the same MTU, and both take turns. Real daemons run; all
