@@ -35,7 +35,7 @@ from tulle.mesh.peername import PeerName
 
 log = logging.getLogger(__name__)
 
-LOOK_INTERVAL = 1.0
+LOOK_INTERVAL = 2.0
 """Seconds between two looks whether our interfaces are still there; a look costs three system calls."""
 
 LINGER = 30.0
