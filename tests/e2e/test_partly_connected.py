@@ -91,33 +91,24 @@ def test_multicast_reaches_members_once_and_nobody_else(lab: Lab) -> None:
     boxes, addresses = attach_everywhere(hosts)
     wait_until(lambda: all_ping(boxes, addresses), 40, "all pairs ping")
     member, outsider = boxes[1], boxes[2]
-    sender = boxes[0].socket()
-    receiver = member.join("239.1.2.3", 5000)
-    probe = b"is anybody there"
+    with boxes[0].socket() as sender, member.join("239.1.2.3", 5000) as receiver:
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 4)
 
-    def heard_something() -> bool:
-        sender.sendto(probe, ("239.1.2.3", 5000))
-        return bool(receive_all([receiver], quiet=0.2)[0])
+        def send(count: int) -> list[bytes]:
+            """Send that many datagrams to the group; what the member receives."""
+            for number in range(count):
+                sender.sendto(b"%d" % number, ("239.1.2.3", 5000))
+            return receive_all([receiver], quiet=0.3)[0]
 
-    def outsider_is_spared() -> bool:
-        """A new bridge floods for a second, until whoever listens has had time to answer its first query."""
+        def is_settled() -> bool:
+            """A new bridge passes a group to everybody until its members had time to answer a query."""
+            before = received_frames(outsider)
+            return len(send(10)) == 10 and received_frames(outsider) - before < 10
+
+        wait_until(is_settled, 60, "the bridges know who is in the group")
         before = received_frames(outsider)
-        for _ in range(20):
-            sender.sendto(probe, ("239.1.2.3", 5000))
-        receive_all([receiver], quiet=0.2)
-        return received_frames(outsider) - before < 10
-
-    sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 4)
-    wait_until(heard_something, what="the group is known")
-    wait_until(outsider_is_spared, what="hosts without members keep the group's traffic away")
-    before = received_frames(outsider)
-    for number in range(50):
-        sender.sendto(b"%d" % number, ("239.1.2.3", 5000))
-    (heard,) = receive_all([receiver])
-    assert sorted(heard) == sorted(b"%d" % number for number in range(50))
-    assert received_frames(outsider) - before < 25
-    sender.close()
-    receiver.close()
+        assert sorted(send(50)) == sorted(b"%d" % number for number in range(50))
+        assert received_frames(outsider) - before < 25
 
 
 def received_frames(box: Container) -> int:
