@@ -98,7 +98,7 @@ def test_containers_do_not_reach_our_own_ports(
     host: Namespace, run: Run, bridge: Bridge, inside: Space
 ) -> None:
     expose(run, bridge)
-    for port in (6783, 6784, 8080):
+    for port in (6783, 6784, 6785, 8080):
         assert not accepts(host, inside, str(HERE.ip), port), port
         assert not hears(host, inside, str(HERE.ip), port), port
     assert accepts(host, inside, str(HERE.ip), 80)

@@ -10,11 +10,11 @@ import pytest
 from lab import Container, Lab
 from lab.container import receive_all
 from lab.wait import wait_until
-from netns.vxlan_lab import BRIDGE, Node, connect, full_mesh, make_nodes
+from netns.vxlan_lab import BRIDGE, Node, connect, full_mesh, make_nodes, transfer
 from tulle.datapath.echo import Echo, decode_answer
 from tulle.datapath.heartbeat import encode as heartbeat
 from tulle.datapath.tables import Hop, ShortId, Tables, Tree
-from tulle.datapath.tapframe import ECHO_ETHERTYPE, ControlFrame, decode
+from tulle.datapath.tapframe import ECHO_ETHERTYPE, ControlFrame, Way, decode
 from tulle.errors import BadMessage
 from tulle.host.bpf.layout import ANNOUNCED, Counter
 
@@ -111,28 +111,6 @@ def test_tcp_passes_a_relay_in_big_pieces(lab: Lab) -> None:
     counted = nodes[1].path.traffic(nodes[2].id)
     assert counted.relay_packets > amount / 1400
     assert count(nodes[1], Counter.RELAYED) < counted.relay_packets / 2
-
-
-def transfer(sender: Container, receiver: Container, address: str, amount: int) -> int:
-    """Send so many bytes over TCP; how many arrived."""
-    with receiver.socket(kind=socket.SOCK_STREAM) as listener, sender.socket(kind=socket.SOCK_STREAM) as out:
-        listener.bind(("", 5001))
-        listener.listen()
-        out.connect((address, 5001))
-        incoming, _ = listener.accept()
-        got = sent = 0
-        block = bytes(1 << 16)
-        out.setblocking(False)
-        incoming.settimeout(10)
-        with incoming:
-            while got < amount:
-                while sent < amount:
-                    try:
-                        sent += out.send(block[: amount - sent])
-                    except BlockingIOError:
-                        break
-                got += len(incoming.recv(1 << 20))
-        return got
 
 
 def test_an_unknown_destination_is_looked_for_along_the_tree(lab: Lab) -> None:
@@ -433,9 +411,9 @@ def test_a_heartbeat_arrives_at_the_other_daemon(lab: Lab) -> None:
     assert count(one, Counter.CONTROL_OUT) == count(two, Counter.CONTROL_IN) == 1
 
 
-def ask(one: Node, other: Node, size: int = 1390, routed: bool = False) -> None:
+def ask(one: Node, other: Node, size: int = 1390, way: Way = Way.DIRECT) -> None:
     payload = Echo(7, 9, size).encode()
-    assert one.path.tap.write(ControlFrame(other.id, one.id, ECHO_ETHERTYPE, payload, routed=routed).encode())
+    assert one.path.tap.write(ControlFrame(other.id, one.id, ECHO_ETHERTYPE, payload, way=way).encode())
 
 
 def test_a_kernel_answers_without_its_daemon(lab: Lab) -> None:
@@ -452,7 +430,7 @@ def test_a_kernel_answers_over_a_relay(lab: Lab) -> None:
     nodes = make_nodes(lab, 3)
     connect(nodes, CHAIN)
     nodes[2].path.close()
-    ask(nodes[0], nodes[2], routed=True)
+    ask(nodes[0], nodes[2], way=Way.ROUTED)
     frame = receive(nodes[0])
     assert (frame.src, frame.remote_ip) == (nodes[2].id, nodes[1].ip)
 

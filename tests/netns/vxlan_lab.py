@@ -1,6 +1,7 @@
 """Hosts with nothing but the kernel data path: bridge, tunnel device, and tables written by hand."""
 
 import asyncio
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -129,3 +130,25 @@ def _first_step(parents: Mapping[int, int], me: int, target: int) -> int:
     while parents[target] != me:
         target = parents[target]
     return target
+
+
+def transfer(sender: Container, receiver: Container, address: str, amount: int) -> int:
+    """Send so many bytes over TCP; how many arrived."""
+    with receiver.socket(kind=socket.SOCK_STREAM) as listener, sender.socket(kind=socket.SOCK_STREAM) as out:
+        listener.bind(("", 0))
+        listener.listen()
+        out.connect((address, listener.getsockname()[1]))
+        incoming, _ = listener.accept()
+        got = sent = 0
+        block = bytes(1 << 16)
+        out.setblocking(False)
+        incoming.settimeout(10)
+        with incoming:
+            while got < amount:
+                while sent < amount:
+                    try:
+                        sent += out.send(block[: amount - sent])
+                    except BlockingIOError:
+                        break
+                got += len(incoming.recv(1 << 20))
+        return got

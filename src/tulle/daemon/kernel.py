@@ -188,9 +188,10 @@ class Kernel:
                 log.error("%s", error)
 
     async def _keep_interfaces(self) -> None:
-        """Notice soon when somebody removes an interface of ours."""
+        """Notice soon when somebody removes an interface of ours, and who exchanges much with us."""
         while True:
             await asyncio.sleep(LOOK_INTERVAL)
+            self.path.look()
             self._forbid_the_late()
             missing = self.missing()
             if missing:

@@ -6,40 +6,46 @@ In the place of the two MAC addresses, which are zero on the wire, stands a head
 
 import struct
 from dataclasses import dataclass
+from enum import IntEnum
 from ipaddress import IPv4Address
 
 from tulle.datapath.tables import ShortId
 from tulle.errors import BadMessage
 
-DIRECT = 0x74
-ROUTED = 0x76
 HEARTBEAT_ETHERTYPE = 0
 ECHO_ETHERTYPE = 0x88B5
 ETHERNET_HEADER = 14
+
+
+class Way(IntEnum):
+    """How a frame of ours travels; the numbers stand in the header.
+
+    Straight to a neighbour's own address, the way that data takes over relays, or by the lane to a neighbour.
+    """
+
+    DIRECT = 0x74
+    ROUTED = 0x76
+    LANE = 0x78
+
 
 _HEADER = struct.Struct(">BBHH4s2xH")
 
 
 @dataclass(frozen=True, slots=True)
 class ControlFrame:
-    """One frame of ours. ``remote_ip`` is set on arrival only; ``payload`` is what follows the ethertype.
-
-    A ``routed`` frame takes the way that data takes, over relays; others go straight to a neighbour's own
-    address.
-    """
+    """One frame of ours. ``remote_ip`` is set on arrival only; ``payload`` is what follows the ethertype."""
 
     dst: ShortId
     src: ShortId
     ethertype: int
     payload: bytes
     remote_ip: str = "0.0.0.0"
-    routed: bool = False
+    way: Way = Way.DIRECT
 
     def encode(self) -> bytes:
         """The bytes to write into the TAP."""
-        kind = ROUTED if self.routed else DIRECT
         address = IPv4Address(self.remote_ip).packed
-        return _HEADER.pack(kind, 0, self.dst, self.src, address, self.ethertype) + self.payload
+        return _HEADER.pack(self.way, 0, self.dst, self.src, address, self.ethertype) + self.payload
 
 
 def decode(data: bytes) -> ControlFrame:
@@ -47,9 +53,9 @@ def decode(data: bytes) -> ControlFrame:
     if len(data) < _HEADER.size:
         raise BadMessage("a frame from the TAP is too short")
     kind, _, dst, src, address, ethertype = _HEADER.unpack_from(data)
-    if kind not in (DIRECT, ROUTED):
-        raise BadMessage("a frame from the TAP is not ours")
+    try:
+        way = Way(kind)
+    except ValueError:
+        raise BadMessage("a frame from the TAP is not ours") from None
     payload = data[_HEADER.size :]
-    return ControlFrame(
-        ShortId(dst), ShortId(src), ethertype, payload, str(IPv4Address(address)), kind == ROUTED
-    )
+    return ControlFrame(ShortId(dst), ShortId(src), ethertype, payload, str(IPv4Address(address)), way)

@@ -29,6 +29,7 @@ from tulle.datapath.tapframe import (
     ETHERNET_HEADER,
     HEARTBEAT_ETHERTYPE,
     ControlFrame,
+    Way,
     decode,
 )
 from tulle.errors import BadMessage
@@ -235,7 +236,8 @@ class VxlanCarrier:
             return
         payload = Echo(self._watch_uid, watch.sequence, SMALL).encode()
         for short_id, routed in watch.targets.items():
-            frame = ControlFrame(short_id, self._self_id, ECHO_ETHERTYPE, payload, routed=routed)
+            way = Way.ROUTED if routed else Way.DIRECT
+            frame = ControlFrame(short_id, self._self_id, ECHO_ETHERTYPE, payload, way=way)
             self._events.append(SendFrame(frame.encode()))
 
     def _send(self, path: _Path, ethertype: int, payload: bytes) -> None:

@@ -38,7 +38,7 @@ _SETTLE = 0.2
 class Firewall:
     """The table of one host. Changes are made one after the other, in the order of the calls."""
 
-    def __init__(self, config: FirewallConfig, interval: float = 10) -> None:
+    def __init__(self, config: FirewallConfig, interval: float = 60) -> None:
         """Have the table looked at every ``interval`` seconds, besides when the kernel tells of a change."""
         self.config = config
         self.remade = 0

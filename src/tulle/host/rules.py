@@ -19,7 +19,7 @@ _ALL_MULTICAST = IPv4Network("224.0.0.0/4")
 
 @dataclass(frozen=True, slots=True)
 class FirewallConfig:
-    """What is guarded. ``port`` is the mesh port; the one after it carries the kernel's tunnels.
+    """What is guarded. ``port`` is the mesh port; the two after it carry the kernel's tunnels.
 
     Containers reach neither, nor ``closed_ports`` (HTTP), neither through the bridge nor through the
     interfaces ``guarded`` (bridges of container engines). Of the resolver they reach port 53 and ping.
@@ -115,8 +115,8 @@ def _spoofed(config: FirewallConfig) -> list[tuple[str, str, list[Expression]]]:
 
 
 def _tunnels(config: FirewallConfig) -> list[tuple[str, str, list[Expression]]]:
-    """The tunnel port believes whoever writes to it, so only connected peers may."""
-    tunnel = _is(_field("udp", "dport"), config.port + 1)
+    """The tunnel ports believe whoever writes to them, so only connected peers may."""
+    tunnel = _is(_field("udp", "dport"), {"set": _tunnel_ports(config)})
     return [
         (
             "input",
@@ -134,7 +134,7 @@ def _closed(config: FirewallConfig) -> list[tuple[str, str, list[Expression]]]:
         for name in (config.bridge, *config.guarded)
     ]
     outwards = [_is(_meta("iifname"), config.bridge), _is(_meta("oifname"), config.bridge, "!=")]
-    ports = _is(_field("th", "dport"), {"set": [config.port, config.port + 1]})
+    ports = _is(_field("th", "dport"), {"set": [config.port, *_tunnel_ports(config)]})
     return [*rules, ("forward", "no control of others", [*outwards, _TCP_UDP, ports, _DROP])]
 
 
@@ -185,8 +185,13 @@ def _rule(config: FirewallConfig, chain: str, comment: str, expressions: list[Ex
     return {"add": {"rule": rule}}
 
 
+def _tunnel_ports(config: FirewallConfig) -> list[int]:
+    """For everybody, and for lanes between two busy neighbours."""
+    return [config.port + 1, config.port + 2]
+
+
 def _ports(config: FirewallConfig) -> Expression:
-    ports = sorted({config.port, config.port + 1, *config.closed_ports})
+    ports = sorted({config.port, *_tunnel_ports(config), *config.closed_ports})
     return _is(_field("th", "dport"), {"set": ports})
 
 

@@ -34,6 +34,8 @@ class Tap:
                 f"cannot open /dev/net/tun: {error.strerror}; load the kernel module with `modprobe tun`", 503
             ) from error
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._diverted: dict[int, Callable[[bytes], None]] = {}
+        self._take: Callable[[bytes], None] | None = None
         try:
             fcntl.ioctl(self._fd, _TUNSETIFF, _REQUEST.pack(name.encode(), _IFF_TAP | _IFF_NO_PI))
             self.ifindex = socket.if_nametoindex(name)
@@ -61,14 +63,24 @@ class Tap:
             self._stop_reading()  # somebody removed the interface: nothing will ever come
             return None
 
+    def divert(self, kind: int, take: Callable[[bytes], None]) -> None:
+        """Give frames that begin with this byte to somebody else."""
+        self._diverted[kind] = take
+
     def on_frame(self, take: Callable[[bytes], None]) -> None:
         """Call ``take`` for each frame from now on, in the running event loop."""
+        self._take = take
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._fd, self._drain, take)
 
     def drain(self, take: Callable[[bytes], None]) -> None:
         """Take what is waiting now: before judging who has not answered, hear who has."""
         self._drain(take)
+
+    def drain_again(self) -> None:
+        """The same for whoever is called for each frame already, if there is somebody."""
+        if self._take is not None:
+            self._drain(self._take)
 
     def close(self) -> None:
         """Stop reading and remove the interface."""
@@ -89,4 +101,4 @@ class Tap:
             frame = self.read()
             if frame is None:
                 return
-            take(frame)
+            self._diverted.get(frame[0] if frame else -1, take)(frame)

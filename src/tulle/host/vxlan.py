@@ -7,6 +7,7 @@ losing a frame.
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,13 +16,14 @@ from typing import Any
 
 from tulle.datapath.tables import Change, Hop, ShortId, Tables, diff
 from tulle.errors import UserError
-from tulle.host import netlink, sysctl
+from tulle.host import lane_device, netlink, sysctl
 from tulle.host.bpf import layout
 from tulle.host.bpf.filters import Direction, attach, attached, ensure_hooks
 from tulle.host.bpf.layout import Config, Counter, Place, Traffic
 from tulle.host.bpf.map import Map, PerCpuMap
 from tulle.host.bpf_object import BpfObject, maps_of_programs
 from tulle.host.bridge import add_port, interface_is
+from tulle.host.lanes import LaneKeeper, LanePrograms
 from tulle.host.netlink import KernelRefused, Request, Rtnl
 from tulle.host.tap import Tap
 
@@ -79,18 +81,22 @@ class KernelPath:
         """What the kernel carries frames by, as far as it came from here. At first: what was found."""
         self._vxlan_index = vxlan_index
         self._maps: _Maps
+        self.lanes: LaneKeeper
 
     @classmethod
     async def ensure(cls, bridge: str, port: int, mtu: int) -> "KernelPath":
         """Make the data path of a bridge, or take over the one that is there.
 
-        ``port`` is the UDP port of the tunnels, ``mtu`` the largest packet containers may send. The bridge
-        must exist. Raises UserError, and BpfUnavailable if this kernel cannot do it.
+        ``port`` is the UDP port of the tunnels, the next one is that of the lanes; ``mtu`` is the largest
+        packet containers may send. The bridge must exist. Raises UserError, and BpfUnavailable if this
+        kernel cannot do it. Lanes are kept as long as the running event loop runs.
         """
         names = Names.of(bridge)
         path = await asyncio.to_thread(cls._ensure, names, port, mtu)
         try:
             await add_port(bridge, names.vxlan, carrier=True)
+            await asyncio.to_thread(path._open_lanes)
+            path.lanes.start()
         except BaseException:
             path.close()
             raise
@@ -103,7 +109,7 @@ class KernelPath:
         try:
             sysctl.write({f"ipv6/conf/{names.tap}/disable_ipv6": "1"})
             path = cls(names, tap, socket.if_nametoindex(names.vxlan))
-            path._load()
+            path._load(port + 1, mtu)
             with Rtnl() as rtnl:
                 rtnl.send([netlink.set_link(tap.ifindex, [("IFLA_MTU", _TAP_MTU)], up=True)])
         except BaseException:
@@ -167,12 +173,17 @@ class KernelPath:
         """Events and drops since the device was made."""
         return {counter: sum(self._maps.counters.per_cpu(counter)) for counter in Counter}
 
+    def look(self) -> None:
+        """Consider the traffic of each neighbour; to be called every few seconds."""
+        self.lanes.look(self.tables, self.traffic)
+
     # Its end
 
     def close(self) -> None:
         """Leave: the TAP goes, everything else goes on carrying frames."""
         with contextlib.suppress(OSError):
             self._configure(tap_if=0)
+        self.lanes.close()
         self.tap.close()
         self._maps.close()
 
@@ -197,7 +208,11 @@ class KernelPath:
         self.close()
         await remove_device(self.names.bridge)
 
-    def _load(self) -> None:
+    def _open_lanes(self) -> None:
+        lane_device.isolate(self._vxlan_index)
+        self.lanes.adopt(self.tables)
+
+    def _load(self, lane_port: int, mtu: int) -> None:
         index = self._vxlan_index
         ensure_hooks(index)
         ensure_hooks(self.tap.ifindex)
@@ -213,6 +228,14 @@ class KernelPath:
                 programs.per_cpu_map(layout.TRAFFIC),
                 programs.per_cpu_map(layout.COUNTERS),
             )
+            lanes = LanePrograms(
+                os.dup(programs.program("from_bridge")),
+                os.dup(programs.program("from_lane")),
+                programs.map(layout.LANES),
+                programs.map(layout.LANE_PEERS),
+                self._configure,
+            )
+            self.lanes = LaneKeeper(self.names.bridge, lane_port, mtu, self.tap, lanes)
             self._adopt()
             self._configure(vx_if=index, tap_if=self.tap.ifindex)
             attach(index, Direction.EGRESS, programs.program("from_bridge"))
@@ -240,13 +263,14 @@ class KernelPath:
 
 
 async def remove_device(bridge: str) -> None:
-    """Remove a bridge's VXLAN device, whoever made it; nothing happens if there is none."""
-    await asyncio.to_thread(_remove_device, Names.of(bridge).vxlan)
+    """Remove a bridge's VXLAN device and lanes, whoever made them; nothing happens if there are none."""
+    await asyncio.to_thread(_remove_devices, Names.of(bridge))
 
 
-def _remove_device(name: str) -> None:
+def _remove_devices(names: Names) -> None:
     with Rtnl() as rtnl:
-        rtnl.send([netlink.delete_named_link(name)])
+        rtnl.send([netlink.delete_named_link(names.vxlan)])
+        rtnl.send([netlink.delete_link(index) for _, index in list(lane_device.lanes_of(names.bridge))])
 
 
 def _ensure_device(names: Names, port: int, mtu: int) -> None:

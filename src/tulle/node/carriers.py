@@ -25,7 +25,7 @@ from tulle.mesh.peername import PeerName
 
 
 @dataclass(slots=True)
-class Lane:
+class Course:
     """A link, and the carriers that both its ends have, best first."""
 
     neighbour: Neighbour
@@ -52,7 +52,7 @@ class Carriers:
 
     def __init__(self, carriers: Sequence[Carrier]) -> None:
         self._carriers = {carrier.name: carrier for carrier in carriers}
-        self.lanes: dict[LinkId, Lane] = {}
+        self.courses: dict[LinkId, Course] = {}
 
     def link_up(self, event: LinkUp, short_id: ShortId | None, now: Instant) -> None:
         """A link is up: every carrier that both ends have begins to try."""
@@ -66,32 +66,32 @@ class Carriers:
             native=event.native,
             secret=event.session_key is not None and not event.both_trusted,
         )
-        self.lanes[event.link] = Lane(neighbour, event.carriers)
+        self.courses[event.link] = Course(neighbour, event.carriers)
         for carrier in self._of(event.carriers):
             carrier.link_up(neighbour, now)
 
     def link_down(self, event: LinkDown, now: Instant) -> None:
         """A link is gone."""
-        lane = self.lanes.pop(event.link, None)
-        if lane is not None:
-            for carrier in self._of(lane.offered):
+        course = self.courses.pop(event.link, None)
+        if course is not None:
+            for carrier in self._of(course.offered):
                 carrier.link_down(event.link, now)
 
     def short_id_changed(self, link: LinkId, short_id: ShortId | None, now: Instant) -> None:
         """The peer at the other end has another short id."""
-        lane = self.lanes[link]
-        for carrier in self._of(lane.offered):
+        course = self.courses[link]
+        for carrier in self._of(course.offered):
             carrier.short_id_changed(link, short_id, now)
 
     def control(self, link: LinkId, index: int, tag: int, payload: bytes, now: Instant) -> None:
         """A message for the carrier that both ends call ``index`` on this link."""
-        lane = self.lanes.get(link)
-        if lane is not None and index < len(lane.offered) and lane.offered[index] in self._carriers:
-            self._carriers[lane.offered[index]].control(link, tag, payload, now)
+        course = self.courses.get(link)
+        if course is not None and index < len(course.offered) and course.offered[index] in self._carriers:
+            self._carriers[course.offered[index]].control(link, tag, payload, now)
 
     def index(self, link: LinkId, carrier: str) -> int:
         """What both ends call this carrier on this link."""
-        return self.lanes[link].offered.index(carrier)
+        return self.courses[link].offered.index(carrier)
 
     def frame(self, data: bytes, now: Instant) -> None:
         """A frame from the TAP; the carrier that it is for knows its own."""
@@ -109,13 +109,13 @@ class Carriers:
 
     def kind(self, link: LinkId) -> CarrierKind | None:
         """Which carrier takes the frames of this link."""
-        lane = self.lanes.get(link)
-        return self._carriers[lane.chosen].kind if lane is not None and lane.chosen is not None else None
+        course = self.courses.get(link)
+        return None if course is None or course.chosen is None else self._carriers[course.chosen].kind
 
     def statuses(self, link: LinkId) -> list[tuple[str, CarrierStatus]]:
         """How each carrier of a link stands, best first."""
-        lane = self.lanes.get(link)
-        return [] if lane is None else [(one.name, one.status(link)) for one in self._of(lane.offered)]
+        course = self.courses.get(link)
+        return [] if course is None else [(one.name, one.status(link)) for one in self._of(course.offered)]
 
     def collect(self) -> list[tuple[str, Happening]]:
         """What happened, with the carrier's name."""
@@ -130,19 +130,19 @@ class Carriers:
     def _judge(self, name: str, event: CarrierEvent) -> Happening | None:
         if not isinstance(event, Established | Lost):
             return event
-        lane = self.lanes.get(event.link)
-        if lane is None:
+        course = self.courses.get(event.link)
+        if course is None:
             return None
         if isinstance(event, Established):
-            lane.working.add(name)
+            course.working.add(name)
         else:
-            lane.working.discard(name)
-        best = next((one for one in lane.offered if one in lane.working), None)
-        if best == lane.chosen:
+            course.working.discard(name)
+        best = next((one for one in course.offered if one in course.working), None)
+        if best == course.chosen:
             return None
-        lane.chosen = best
+        course.chosen = best
         reason = event.reason if isinstance(event, Lost) else f"full-size frames pass (mtu {event.mtu})"
-        return Chosen(event.link, lane.neighbour.peer, best, reason)
+        return Chosen(event.link, course.neighbour.peer, best, reason)
 
     def _of(self, offered: Sequence[str]) -> list[Carrier]:
         return [self._carriers[name] for name in offered if name in self._carriers]

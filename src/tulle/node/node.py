@@ -282,7 +282,7 @@ class Node:
                 now,
                 self.mesh.natives(),
             )
-        for lane in list(self._carriers.lanes.values()):
+        for lane in list(self._carriers.courses.values()):
             self._carriers.short_id_changed(lane.neighbour.link, self._short_id_of(lane.neighbour.peer), now)
         self._tables_due = min(self._tables_due, self._tables_done + TABLES_PACE)
 

@@ -11,7 +11,7 @@ from tulle.node.lingering import Lingering
 def hop_of(carriers: Carriers, link: LinkId) -> Hop | None:
     """How frames reach the neighbour at the other end of a link; None if they do not."""
     kind = carriers.kind(link)
-    near = carriers.lanes[link].neighbour if kind is not None else None
+    near = carriers.courses[link].neighbour if kind is not None else None
     return None if kind is None or near is None else Hop(near.remote_ip, near.local_ip, kind)
 
 
@@ -19,7 +19,7 @@ def picture_of(mesh: Mesh, carriers: Carriers, lingering: Lingering) -> MeshPict
     """The moment's picture: who is who, who is connected, and how each neighbour is reached."""
     hops = {}
     direct = {}
-    for link, lane in carriers.lanes.items():
+    for link, lane in carriers.courses.items():
         near = lane.neighbour
         direct[near.peer] = Hop(near.remote_ip, near.local_ip)
         hop = hop_of(carriers, link)

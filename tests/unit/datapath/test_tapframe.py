@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tulle.datapath.tables import ShortId
-from tulle.datapath.tapframe import DIRECT, ECHO_ETHERTYPE, ROUTED, ControlFrame, decode
+from tulle.datapath.tapframe import ECHO_ETHERTYPE, ControlFrame, Way, decode
 from tulle.errors import BadMessage
 
 short_ids = st.integers(0, 4095).map(ShortId)
@@ -14,15 +14,13 @@ short_ids = st.integers(0, 4095).map(ShortId)
 def test_the_layout_is_the_kernel_s() -> None:
     frame = ControlFrame(ShortId(0x123), ShortId(0xABC), ECHO_ETHERTYPE, b"xy", "10.1.2.3")
     assert frame.encode().hex(" ") == "74 00 01 23 0a bc 0a 01 02 03 00 00 88 b5 78 79"
-    assert frame.encode()[0] == DIRECT
-    assert ControlFrame(ShortId(1), ShortId(2), 0, b"", routed=True).encode()[0] == ROUTED
+    assert frame.encode()[0] == Way.DIRECT
+    assert ControlFrame(ShortId(1), ShortId(2), 0, b"", way=Way.LANE).encode()[0] == 0x78
 
 
-@given(short_ids, short_ids, st.integers(0, 0xFFFF), st.binary(max_size=50), st.booleans())
-def test_what_goes_in_comes_out(
-    dst: ShortId, src: ShortId, ethertype: int, payload: bytes, routed: bool
-) -> None:
-    frame = ControlFrame(dst, src, ethertype, payload, "192.0.2.7", routed)
+@given(short_ids, short_ids, st.integers(0, 0xFFFF), st.binary(max_size=50), st.sampled_from(Way))
+def test_what_goes_in_comes_out(dst: ShortId, src: ShortId, ethertype: int, payload: bytes, way: Way) -> None:
+    frame = ControlFrame(dst, src, ethertype, payload, "192.0.2.7", way)
     assert decode(frame.encode()) == frame
 
 

@@ -20,7 +20,7 @@ from tulle.datapath.carrier import (
 )
 from tulle.datapath.echo import SMALL, Echo
 from tulle.datapath.tables import ShortId
-from tulle.datapath.tapframe import ECHO_ETHERTYPE, ControlFrame, decode
+from tulle.datapath.tapframe import ECHO_ETHERTYPE, ControlFrame, Way, decode
 from tulle.datapath.vxlan import ACKNOWLEDGE, VxlanCarrier
 from tulle.instant import Instant
 from tulle.mesh.events import LinkId
@@ -119,7 +119,7 @@ def test_probes_have_full_size_and_name_the_peer() -> None:
     w = world()
     w.run(5)
     echoes = [frame for frame in w.sent if frame.ethertype == ECHO_ETHERTYPE]
-    assert all((frame.dst, frame.src, frame.routed) == (OTHER, ME, False) for frame in echoes)
+    assert all((frame.dst, frame.src, frame.way) == (OTHER, ME, Way.DIRECT) for frame in echoes)
     assert len([frame for frame in echoes if len(frame.payload) + 14 == FULL]) >= 10
     assert len(echoes) <= 14
 
@@ -325,7 +325,7 @@ def test_watched_peers_are_asked_and_their_answers_told() -> None:
     w.carrier.watch({ShortId(5): False, ShortId(6): True}, w.now)
     w.run(4.5)
     assert w.news() == [Answered(ShortId(5)), Answered(ShortId(6))] * 3
-    assert {(frame.dst, frame.routed) for frame in w.sent} == {(5, False), (6, True)}
+    assert {(frame.dst, frame.way) for frame in w.sent} == {(5, Way.DIRECT), (6, Way.ROUTED)}
     assert {len(frame.payload) + 14 for frame in w.sent} == {SMALL}
     w.carrier.watch({}, w.now)
     assert w.carrier.next_deadline() == float("inf")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tulle.datapath.tables import MAX_CHILDREN, Hop, ShortId, Tree
-from tulle.datapath.tapframe import DIRECT, ECHO_ETHERTYPE, ROUTED
+from tulle.datapath.tapframe import ECHO_ETHERTYPE, Way
 from tulle.host.bpf import layout
 from tulle.host.bpf.layout import Config, Counter, Traffic
 
@@ -39,8 +39,7 @@ def test_counters_have_the_same_names_and_order() -> None:
 def test_numbers_are_the_same() -> None:
     assert defined("MAX_CHILDREN") == MAX_CHILDREN
     assert defined("LOCAL_PLACE") == layout.LOCAL_PLACE
-    assert defined("TAP_DIRECT") == DIRECT
-    assert defined("TAP_ROUTED") == ROUTED
+    assert [defined(f"TAP_{way.name}") for way in Way] == list(Way)
     assert defined("ECHO_ETHERTYPE") == ECHO_ETHERTYPE
     assert defined("ECHO_MAGIC") == int.from_bytes(b"tule", "big")
 

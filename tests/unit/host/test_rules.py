@@ -60,7 +60,9 @@ def test_without_a_resolver_it_needs_no_rules() -> None:
     assert "names" not in comments(FirewallConfig("tulle"))
 
 
-@pytest.mark.parametrize(("port", "closed"), [(6783, {6783, 6784, 8080}), (7000, {7000, 7001, 8080})])
+@pytest.mark.parametrize(
+    ("port", "closed"), [(6783, {6783, 6784, 6785, 8080}), (7000, {7000, 7001, 7002, 8080})]
+)
 def test_closed_ports_follow_the_mesh_port(port: int, closed: set[int]) -> None:
     config = FirewallConfig("tulle", port=port, closed_ports=(8080,))
     (rule,) = [rule for _, comment, rule in all_rules(config, []) if comment == "no control from tulle"]

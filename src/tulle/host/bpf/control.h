@@ -8,6 +8,7 @@
 #include "send.h"
 
 #define HEARTBEAT_ETHERTYPE 0
+#define ECHO_OP_OFFSET (ETH_HLEN + offsetof(struct echo, op))
 
 struct arrival {
 	__u32 src, dst;
@@ -16,10 +17,11 @@ struct arrival {
 };
 
 /* Hand a frame to the daemon. If there is no daemon there is no TAP, and the frame goes nowhere. */
-static __always_inline int to_daemon(struct __sk_buff *skb, const struct config *cfg, const struct arrival *from)
+static __always_inline int to_daemon(struct __sk_buff *skb, const struct config *cfg, __u8 kind,
+				    const struct arrival *from)
 {
 	struct tap_header header = {
-		.kind = TAP_DIRECT,
+		.kind = kind,
 		.hops_left = from->hops_left,
 		.dst = bpf_htons(from->dst),
 		.src = bpf_htons(from->src),
@@ -30,6 +32,16 @@ static __always_inline int to_daemon(struct __sk_buff *skb, const struct config 
 		return drop(DROP_MALFORMED);
 	count(CONTROL_IN);
 	return bpf_redirect(cfg->tap_if, 0);
+}
+
+/* ECHO_ASK or ECHO_ANSWER; 0 for another frame. */
+static __always_inline int echo_op(struct __sk_buff *skb, __be16 ethertype)
+{
+	struct echo echo;
+
+	if (ethertype != bpf_htons(ECHO_ETHERTYPE) || bpf_skb_load_bytes(skb, ETH_HLEN, &echo, sizeof(echo)))
+		return 0;
+	return echo.magic == bpf_htonl(ECHO_MAGIC) ? echo.op : 0;
 }
 
 /* Turn an echo round. A neighbour's goes back where it came from; one that was relayed takes our route to its
@@ -44,7 +56,7 @@ static __always_inline int answer_echo(struct __sk_buff *skb, const struct confi
 		hop = from->hops_left < HOP_LIMIT ? known_hop(&routes, from->src) : NULL;
 	if (!hop)
 		return drop(DROP_CONTROL);
-	if (bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct echo, op), &op, sizeof(op), 0))
+	if (bpf_skb_store_bytes(skb, ECHO_OP_OFFSET, &op, sizeof(op), 0))
 		return drop(DROP_MALFORMED);
 	count(ECHO_ANSWERED);
 	return send(skb, cfg, cfg->self, from->src, hop, HOP_LIMIT);
@@ -54,33 +66,59 @@ static __always_inline int answer_echo(struct __sk_buff *skb, const struct confi
 static __always_inline int take_control(struct __sk_buff *skb, const struct config *cfg, __be16 ethertype,
 					const struct arrival *from)
 {
-	struct echo echo;
-
 	if (ethertype == bpf_htons(HEARTBEAT_ETHERTYPE))
-		return known_hop(&direct, from->src) ? to_daemon(skb, cfg, from) : drop(DROP_CONTROL);
-	if (ethertype != bpf_htons(ECHO_ETHERTYPE) || bpf_skb_load_bytes(skb, ETH_HLEN, &echo, sizeof(echo)) ||
-	    echo.magic != bpf_htonl(ECHO_MAGIC))
-		return drop(DROP_CONTROL);
-	if (echo.op == ECHO_ASK)
+		return known_hop(&direct, from->src) ? to_daemon(skb, cfg, TAP_DIRECT, from) : drop(DROP_CONTROL);
+	switch (echo_op(skb, ethertype)) {
+	case ECHO_ASK:
 		return answer_echo(skb, cfg, from);
-	return to_daemon(skb, cfg, from);
+	case ECHO_ANSWER:
+		return to_daemon(skb, cfg, TAP_DIRECT, from);
+	default:
+		return drop(DROP_CONTROL);
+	}
+}
+
+/* The same out of a lane, whose other end is known. */
+static __always_inline int take_lane_control(struct __sk_buff *skb, const struct config *cfg, __be16 ethertype,
+					     const struct arrival *from)
+{
+	__u32 peer = from->src;
+	const struct lane *lane = bpf_map_lookup_elem(&lanes, &peer);
+	__u8 op = ECHO_ANSWER;
+
+	switch (echo_op(skb, ethertype)) {
+	case ECHO_ASK:
+		if (!lane || lane->closing || bpf_skb_store_bytes(skb, ECHO_OP_OFFSET, &op, sizeof(op), 0))
+			return drop(DROP_CONTROL);
+		count(ECHO_ANSWERED);
+		return send_by_lane(skb, skb->ifindex);
+	case ECHO_ANSWER:
+		return to_daemon(skb, cfg, TAP_LANE, from);
+	default:
+		return drop(DROP_CONTROL);
+	}
 }
 
 /* A frame that the daemon wrote into the TAP. */
 static __always_inline int send_control(struct __sk_buff *skb, const struct config *cfg)
 {
 	const __u8 zero[2 * ETH_ALEN] = {};
-	const struct hop *hop;
+	const struct hop *hop = NULL;
+	const struct lane *lane;
 	struct tap_header header;
 	__u32 dst;
 
 	if (bpf_skb_load_bytes(skb, 0, &header, sizeof(header)) || bpf_skb_store_bytes(skb, 0, zero, sizeof(zero), 0))
 		return drop(DROP_MALFORMED);
 	dst = bpf_ntohs(header.dst);
+	if (header.kind == TAP_LANE) {
+		lane = bpf_map_lookup_elem(&lanes, &dst);
+		return lane && lane->ifindex ? send_by_lane(skb, lane->ifindex) : drop(DROP_CONTROL);
+	}
 	if (header.kind == TAP_ROUTED)
 		hop = known_hop(&routes, dst);
-	else
-		hop = header.kind == TAP_DIRECT ? known_hop(&direct, dst) : NULL;
+	else if (header.kind == TAP_DIRECT)
+		hop = known_hop(&direct, dst);
 	if (!hop)
 		return drop(DROP_CONTROL);
 	count(CONTROL_OUT);

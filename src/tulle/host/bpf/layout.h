@@ -14,6 +14,7 @@
 #define MAX_CHILDREN 256
 #define MAX_MACS 65536
 #define MAX_TALKS 256
+#define MAX_LANES 256
 #define HOP_LIMIT 64            /* outer TTL of a frame that starts here; each relay takes one away */
 #define LOCAL_PLACE 0xffffffff  /* "peer" of a MAC address that lives on this host */
 #define FROM_WIRE 0xffffffff    /* "port" of what came through a tunnel */
@@ -24,6 +25,7 @@ enum carrier { CARRIER_NONE, CARRIER_VXLAN };
 /* How the daemon's own frames look on the TAP: the two MAC addresses of the frame become this header. */
 #define TAP_DIRECT 0x74         /* straight to the peer's own address */
 #define TAP_ROUTED 0x76         /* the way that data takes, over relays */
+#define TAP_LANE 0x78           /* by the lane to that peer */
 struct tap_header {
 	__u8 kind;
 	__u8 hops_left;
@@ -72,7 +74,14 @@ struct talk {
 	__u32 peer;                 /* where dst lives; of a frame from the wire, where src lives */
 	__u32 port;                 /* of the bridge by which it came; FROM_WIRE */
 	struct hop hop;             /* towards that peer; not for a frame from the wire */
-	__u32 spare;
+	__u32 lane;                 /* the device that is faster, or 0 */
+};
+
+/* A tunnel device of its own for one busy neighbour. The daemon's word that it works holds for a while only. */
+struct lane {
+	__u32 ifindex;              /* 0: there is none */
+	__u32 until;                /* the last tick in which it may be used */
+	__u32 closing;              /* echoes are not answered any more, so that the other end stops using it */
 };
 
 struct child {
@@ -117,6 +126,7 @@ enum counter {
 	DROP_OWN_ID,        /* from the wire with our own short id as its source */
 	DROP_CONTROL,       /* heartbeat or probe that is not from or to a known peer */
 	DROP_SEND,          /* the kernel refused to send */
+	DROP_LANE,          /* out of a lane: not for one MAC address, or from a peer that is no neighbour */
 	COUNTERS
 };
 

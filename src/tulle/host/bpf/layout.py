@@ -22,6 +22,7 @@ _CHILD = struct.Struct("=IIII")
 _TREE = struct.Struct(f"={_TREE_HEAD.size + _CHILD.size * MAX_CHILDREN}s")
 _TRAFFIC = struct.Struct("=6Q")
 _COUNTER = struct.Struct("=Q")
+_LANE = struct.Struct("=III")
 
 
 class Counter(IntEnum):
@@ -49,6 +50,7 @@ class Counter(IntEnum):
     DROP_OWN_ID = 19
     DROP_CONTROL = 20
     DROP_SEND = 21
+    DROP_LANE = 22
 
 
 class Config(NamedTuple):
@@ -70,6 +72,14 @@ class Place(NamedTuple):
     peer: int
     seen: int
     port: int
+
+
+class LaneValue(NamedTuple):
+    """The lane to one peer: its device (0: none), the last tick of its use, and whether it is ending."""
+
+    ifindex: int = 0
+    until: int = 0
+    closing: int = 0
 
 
 class Traffic(NamedTuple):
@@ -159,6 +169,16 @@ MACS = Layout[bytes, Place](
 ROUTES = Layout[ShortId, Hop | None]("routes", _ID, _ID.pack, unpack_id, _HOP, pack_hop, unpack_hop)
 DIRECT = Layout[ShortId, Hop | None]("direct", _ID, _ID.pack, unpack_id, _HOP, pack_hop, unpack_hop)
 TREES = Layout[ShortId, Tree]("trees", _ID, _ID.pack, unpack_id, _TREE, pack_tree, unpack_tree)
+LANES = Layout[ShortId, LaneValue](
+    "lanes",
+    _ID,
+    _ID.pack,
+    unpack_id,
+    _LANE,
+    lambda lane: _LANE.pack(*lane),
+    lambda raw: LaneValue(*_LANE.unpack(raw)),
+)
+LANE_PEERS = Layout[int, ShortId]("lane_peers", _ID, _ID.pack, unpack_id, _ID, _ID.pack, unpack_id)
 TRAFFIC = Layout[ShortId, Traffic](
     "traffic",
     _ID,

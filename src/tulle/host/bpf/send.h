@@ -5,6 +5,7 @@
 #include "talks.h"
 
 #define AIMED 0x7475    /* skb->tc_index: the tunnel key is set, from_bridge has nothing to add */
+#define LANED 0x7476    /* the same for a frame that is sent by a lane */
 
 static __always_inline long aim(struct __sk_buff *skb, __u32 src, __u32 dst, const struct hop *hop, __u32 hops_left)
 {
@@ -36,11 +37,28 @@ static __always_inline int is_aimed(struct __sk_buff *skb)
 	return skb->tc_index == AIMED && !bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0);
 }
 
+static __always_inline int send_by_lane(struct __sk_buff *skb, __u32 lane)
+{
+	skb->tc_index = LANED;
+	return bpf_redirect(lane, 0);
+}
+
 static __always_inline const struct hop *known_hop(void *map, __u32 id)
 {
 	const struct hop *hop = bpf_map_lookup_elem(map, &id);
 
 	return hop && hop->remote && hop->carrier == CARRIER_VXLAN ? hop : NULL;
+}
+
+/* The lane to a peer, if it may be used and leads the way that the route does; else 0. */
+static __noinline __u32 lane_to(__u32 peer, const struct hop *route)
+{
+	const struct lane *lane = bpf_map_lookup_elem(&lanes, &peer);
+	const struct hop *neighbour = known_hop(&direct, peer);
+
+	if (!lane || !lane->ifindex || (__s32)(lane->until - ticks()) < 0)
+		return 0;
+	return neighbour && neighbour->remote == route->remote ? lane->ifindex : 0;
 }
 
 struct flood {

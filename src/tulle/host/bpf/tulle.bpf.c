@@ -28,14 +28,31 @@ static __always_inline int spread_own(struct __sk_buff *skb, const struct config
 	return TC_ACT_SHOT;
 }
 
-static __always_inline int send_to(struct __sk_buff *skb, const struct config *cfg, __u32 peer, const struct hop *hop)
+/* Send to one peer: by its lane if there is one, else by the tunnel to the next hop. Either may be the device that the
+ * frame is leaving by already.
+ */
+static __always_inline int send_to(struct __sk_buff *skb, const struct config *cfg, const struct talk *talk)
 {
-	if (aim(skb, cfg->self, peer, hop, HOP_LIMIT))
-		return drop(DROP_SEND);
-	count_sent(skb, peer);
-	return TC_ACT_OK;
+	count_sent(skb, talk->peer);
+	if (talk->lane)
+		return talk->lane == skb->ifindex ? TC_ACT_OK : send_by_lane(skb, talk->lane);
+	if (skb->ifindex != cfg->vx_if)
+		return send(skb, cfg, cfg->self, talk->peer, &talk->hop, HOP_LIMIT);
+	return aim(skb, cfg->self, talk->peer, &talk->hop, HOP_LIMIT) ? drop(DROP_SEND) : TC_ACT_OK;
 }
 
+/* Has this frame been through here, on another device? Containers can write tc_index, but no tunnel key, and what they
+ * could make pass a lane unseen is nothing that the other end would not look at.
+ */
+static __always_inline int is_done(struct __sk_buff *skb, const struct config *cfg)
+{
+	int done = is_aimed(skb) || (skb->tc_index == LANED && skb->ifindex != cfg->vx_if);
+
+	skb->tc_index = 0;
+	return done;
+}
+
+/* On the egress of the tunnel device and of the lanes. */
 SEC("tc")
 int from_bridge(struct __sk_buff *skb)
 {
@@ -48,13 +65,11 @@ int from_bridge(struct __sk_buff *skb)
 	__u64 when;
 	int group;
 
-	if (is_aimed(skb)) {
-		skb->tc_index = 0;
-		return TC_ACT_OK;
-	}
 	cfg = our_config();
 	if (!cfg || !cfg->vx_if)
 		return drop(DROP_UNCONFIGURED);
+	if (skb->tc_index && is_done(skb, cfg))
+		return TC_ACT_OK;
 	eth = ethernet(skb);
 	if (!eth)
 		return drop(DROP_MALFORMED);
@@ -68,8 +83,10 @@ int from_bridge(struct __sk_buff *skb)
 	port = port_of(skb);
 	when = moment(cfg);
 	talk = talk_slot(src, dst);
+	if (!talk)
+		return drop(DROP_UNCONFIGURED);
 	if (is_known_talk(talk, src, dst, when, port))
-		return send_to(skb, cfg, talk->peer, &talk->hop);
+		return send_to(skb, cfg, talk);
 	if (!learn(src, LOCAL_PLACE, port))
 		return drop(DROP_LOOP);
 	peer = group ? NOWHERE : find(dst);
@@ -80,12 +97,13 @@ int from_bridge(struct __sk_buff *skb)
 	hop = known_hop(&routes, peer);
 	if (!hop)
 		return drop(DROP_NO_ROUTE);
-	if (talk) {
-		remember_talk(talk, src, dst, when, port, peer);
-		talk->hop = *hop;
-	}
-	return send_to(skb, cfg, peer, hop);
+	remember_talk(talk, src, dst, when, port, peer);
+	talk->hop = *hop;
+	talk->lane = lane_to(peer, hop);
+	return send_to(skb, cfg, talk);
 }
+
+#define PACKET_HOST 0   /* in skb->pkt_type: made by the tunnel device itself, for from the wire nothing is for its address */
 
 /* Our own vxlan device found a frame too big for the underlay and turned it into an ICMP error for its sender. That is
  * right for a local container; for a frame we relayed, the error has to travel back.
@@ -209,7 +227,7 @@ int from_wire(struct __sk_buff *skb)
 	from.remote = key.remote_ipv4;
 	from.hops_left = key.tunnel_ttl;
 	ethertype = eth->h_proto;
-	if (skb->pkt_type == 0 /* PACKET_HOST: made by our own vxlan device; from the wire nothing is for its address */)
+	if (skb->pkt_type == PACKET_HOST)
 		return return_icmp(skb, cfg, &from);
 	if (from.src == cfg->self)
 		return drop(DROP_OWN_ID);
@@ -221,6 +239,34 @@ int from_wire(struct __sk_buff *skb)
 	}
 	if (from.dst != cfg->self)
 		return relay(skb, cfg, &from);
+	return deliver(skb, cfg, eth, &from);
+}
+
+/* Ingress of a lane: frames for one MAC address, from the one peer that it belongs to. */
+SEC("tc")
+int from_lane(struct __sk_buff *skb)
+{
+	const struct config *cfg = our_config();
+	__u32 device = skb->ifindex;
+	const __u32 *peer = bpf_map_lookup_elem(&lane_peers, &device);
+	const struct hop *neighbour = peer ? known_hop(&direct, *peer) : NULL;
+	struct ethhdr *eth = ethernet(skb);
+	struct arrival from;
+
+	if (!cfg || !cfg->vx_if)
+		return drop(DROP_UNCONFIGURED);
+	if (!eth || !peer || !neighbour)
+		return drop(DROP_LANE);
+	from.src = *peer;
+	from.dst = cfg->self;
+	from.remote = neighbour->remote;
+	from.hops_left = HOP_LIMIT;
+	if (skb->pkt_type == PACKET_HOST)
+		return return_icmp(skb, cfg, &(struct arrival){ .src = cfg->self });
+	if (is_zero(eth->h_source))
+		return take_lane_control(skb, cfg, eth->h_proto, &from);
+	if (is_group(eth->h_dest))
+		return drop(DROP_LANE);
 	return deliver(skb, cfg, eth, &from);
 }
 
