@@ -1,0 +1,1 @@
+"""The carrier in user space: for NAT, small MTUs, and links that nobody may read."""
