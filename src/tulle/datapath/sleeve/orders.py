@@ -35,8 +35,8 @@ class Keys:
 class NativePath:
     """A path to a peer of our own kind. ``keys`` None: not encrypted.
 
-    ``send_index`` and ``receive_index`` (u64) open every datagram to and from the peer. Only the two ends know
-    them, so that nobody who cannot see the traffic can forge a datagram of an unencrypted path.
+    ``send_index`` and ``receive_index`` (u64) open every datagram to and from the peer. Only the two ends
+    know them, so that nobody who cannot see the traffic can forge a datagram of an unencrypted path.
     """
 
     send_index: int
@@ -46,7 +46,7 @@ class NativePath:
 
 @dataclass(frozen=True, slots=True)
 class WeavePath:
-    """A path in Weave Net's own packet format. ``dialler``: we made the TCP connection (it is in the nonces)."""
+    """A path in Weave Net's own packet format. ``dialler``: we made the TCP connection (nonces tell)."""
 
     me: PeerName
     peer: PeerName
