@@ -6,6 +6,7 @@ one direction-pair between this host and one peer; it has two indexes, one for e
 receiver of a datagram knows the path, whatever address it came from.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, NewType
 
@@ -78,6 +79,7 @@ class AimPath:
 
     ``size`` is the largest UDP payload that passes; ``group`` how many datagrams may depend on each other (1:
     each stands alone; 0: as many as there are). ``short_id`` None: no frames by this path any more.
+    ``fragments``: larger datagrams pass too, in IP fragments (only paths of Weave's format use that).
     """
 
     path: PathId
@@ -85,20 +87,29 @@ class AimPath:
     endpoint: Endpoint
     size: int
     group: int
+    fragments: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SendMessage:
     """A message of the pure part, in one datagram with DF set, padded to ``size`` bytes of UDP payload (0: as
-    small as it can be)."""
+    small as it can be). Without ``df`` the network may break it into fragments."""
 
     path: PathId
     endpoint: Endpoint
     message: bytes
     size: int = 0
+    df: bool = True
 
 
-SleeveOrder = OpenPath | ClosePath | AimPath | SendMessage
+@dataclass(frozen=True, slots=True)
+class KnowPeers:
+    """Who has which short id, in the whole mesh. Frames of Weave's format say names instead."""
+
+    names: Mapping[ShortId, PeerName]
+
+
+SleeveOrder = OpenPath | ClosePath | AimPath | SendMessage | KnowPeers
 
 
 # Reports: what the pure part is told
@@ -111,6 +122,14 @@ class Arrival(NamedTuple):
     message: bytes
     source: Endpoint
     size: int
+
+
+class Refused(NamedTuple):
+    """The kernel would not send a message of this path with DF: what it knows to pass are IP packets of up to
+    ``mtu`` bytes. Only for paths of Weave's format, whose search for the MTU begins with that."""
+
+    path: PathId
+    mtu: int
 
 
 class Count(NamedTuple):
