@@ -107,3 +107,24 @@ def vectors(operation: str) -> tuple[dict[str, Any], ...]:
     """The results of one function of the original: name, req, res."""
     lines = (json.loads(line) for line in (WIRE / "vectors.jsonl").read_text().splitlines())
     return tuple(vector for vector in lines if vector["req"]["Op"] == operation)
+
+
+@dataclass(frozen=True)
+class Datagram:
+    """What one host of a run sent to another's sleeve. ``time`` is Unix time."""
+
+    time: float
+    source: str
+    target: str
+    df: bool
+    data: bytes
+
+
+@cache
+def datagrams(name: str) -> tuple[Datagram, ...]:
+    """The datagrams of one run; see ``extract_datagrams.py``."""
+    items = json.loads(gzip.decompress((WIRE / f"{name}-udp.json.gz").read_bytes()))
+    return tuple(
+        Datagram(time, source, target, bool(df), bytes.fromhex(data))
+        for time, source, target, df, data in items
+    )
