@@ -57,8 +57,8 @@ class Lab:
         self._namespaces.append(namespace)
         namespace.create()
 
-    def host(self, short: str | None = None, mtu: int = 1500) -> Host:
-        """A new host on the switch, without a daemon."""
+    def host(self, short: str | None = None, mtu: int = 1500, plugged: bool = True) -> Host:
+        """A new host on the switch (or without a cable, for ``Nat.host``), without a daemon."""
         number = len(self.hosts) + 1
         address = IPv4Address("10.99.0.0") + number
         short = short or f"h{number}"
@@ -66,8 +66,9 @@ class Lab:
         directory.mkdir()
         host = Host(self, short, number, address, directory)
         self.adopt(host)
-        self.switch.plug(host, "eth0", host.port, mtu)
-        host.ip(f"address add {address}/24 dev eth0")
+        if plugged:
+            self.switch.plug(host, "eth0", host.port, mtu)
+            host.ip(f"address add {address}/24 dev eth0")
         self.hosts.append(host)
         return host
 
