@@ -5,10 +5,11 @@ the other end works. It is pure: what it wants done comes out of ``collect``. Wh
 not its business.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from tulle.datapath.sleeve.orders import PathId, SleeveOrder
 from tulle.datapath.tables import CarrierKind, ShortId
 from tulle.instant import Instant
 from tulle.mesh.events import LinkId
@@ -23,7 +24,9 @@ class Neighbour:
     """What a carrier must know of a link and the peer at its other end.
 
     ``native``: the peer is of our own kind, so its kernel answers echoes. ``secret``: what passes between
-    these two must be encrypted. ``conn_uid`` is the number that both ends have for this link.
+    these two must be encrypted. ``conn_uid`` is the number that both ends have for this link, and
+    ``session_key`` its secret (None without a password). ``outbound``: we dialled, and the peer's mesh port is
+    ``remote_port``.
     """
 
     link: LinkId
@@ -34,6 +37,9 @@ class Neighbour:
     conn_uid: int
     native: bool
     secret: bool
+    session_key: bytes | None = field(default=None, repr=False)
+    outbound: bool = False
+    remote_port: int = 0
 
 
 class CarrierState(StrEnum):
@@ -49,7 +55,8 @@ class CarrierState(StrEnum):
 class CarrierStatus:
     """For people. ``mtu`` is the largest packet that passes, ``rtt`` in seconds; None where not known.
 
-    ``reason`` says in one clause why the state is not "established"; empty if it is.
+    ``reason`` says in one clause why the state is not "established"; empty if it is. ``path_mtu`` is that of
+    the network beneath, where the carrier looks for it; ``loss`` the share of datagrams that is lost there.
     """
 
     state: CarrierState
@@ -57,6 +64,8 @@ class CarrierStatus:
     rtt: float | None
     encrypted: bool
     reason: str
+    path_mtu: int | None = None
+    loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,24 @@ class Answered:
     short_id: ShortId
 
 
-CarrierEvent = Established | Lost | SendControl | SendFrame | Answered
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A path to a peer without a link works (see ``SleeveCarrier.introduce``)."""
+
+    path: PathId
+    peer: PeerName
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """It works no longer; unless it is ended, the carrier goes on trying."""
+
+    path: PathId
+    peer: PeerName
+    reason: str
+
+
+CarrierEvent = Established | Lost | SendControl | SendFrame | Answered | SleeveOrder | Met | Parted
 
 
 class Carrier(Protocol):

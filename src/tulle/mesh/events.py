@@ -3,7 +3,7 @@
 Dial, CloseLink, Writable and Resolve are orders to whoever does the I/O; the rest is news for the node.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
 from tulle.mesh.peername import PeerName
@@ -31,10 +31,14 @@ class Resolve:
 
 @dataclass(frozen=True, slots=True)
 class CloseLink:
-    """Close this connection; the mesh has forgotten it already."""
+    """Close this connection; the mesh has forgotten it already.
+
+    ``last_words`` are bytes that tell the other end why; try to deliver them first, but do not wait long.
+    """
 
     link: LinkId
     reason: str
+    last_words: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class LinkUp:
     ``conn_uid`` is the same number at both ends. ``carriers`` is what both ends offer, in the order that
     control messages index. ``session_key`` is the secret of this connection, None without a password;
     ``both_trusted`` says that each end counts the other's address as trusted, so that frames need no
-    encryption. ``native``: the peer runs tulle too, and its kernel answers echoes.
+    encryption. ``native``: the peer runs tulle too, and its kernel answers echoes. ``remote_port`` is the
+    peer's mesh port if we dialled (``outbound``), otherwise of no meaning.
     """
 
     link: LinkId
@@ -61,9 +66,10 @@ class LinkUp:
     outbound: bool
     conn_uid: int
     carriers: tuple[str, ...]
-    session_key: bytes | None
+    session_key: bytes | None = field(repr=False)
     both_trusted: bool
     native: bool = False
+    remote_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

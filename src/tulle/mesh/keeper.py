@@ -11,10 +11,11 @@ from random import Random
 
 from tulle.instant import Instant
 from tulle.mesh.addresses import format_address
+from tulle.mesh.collisions import REMEDY, Collisions
 from tulle.mesh.config import MeshConfig
-from tulle.mesh.connection import Link
+from tulle.mesh.connection import FOREIGN_TRIAL_SECONDS, TRIAL_SECONDS, Link
 from tulle.mesh.connector import Connector
-from tulle.mesh.dialect import Features, Heartbeat, Session
+from tulle.mesh.dialect import Enquiry, Farewell, Features, Heartbeat, Message, Session
 from tulle.mesh.events import Address, CloseLink, LinkDown, LinkId, LinkUp, Log, MeshEvent
 from tulle.mesh.greeting import (
     Greeting,
@@ -33,6 +34,7 @@ SessionFactory = Callable[[bool, Mapping[str, str], bytes | None, bytes], Sessio
 """(outbound, our features, password, private key of 32 bytes) to a session."""
 
 DUPLICATE = "there is another connection to the same peer"
+DISMISSED = "refused by the peer: "
 
 
 class LinkKeeper:
@@ -45,6 +47,7 @@ class LinkKeeper:
         topology: Topology,
         links: LinkTable,
         connector: Connector,
+        collisions: Collisions,
         session_factory: SessionFactory,
         emit: Callable[[MeshEvent], None],
         wake: Callable[[Link], None],
@@ -56,6 +59,7 @@ class LinkKeeper:
         self._topology = topology
         self._links = links
         self._connector = connector
+        self._collisions = collisions
         self._session_factory = session_factory
         self._emit = emit
         self._wake = wake
@@ -82,6 +86,8 @@ class LinkKeeper:
         """The other end told of itself. Raises BadMessage and Unacceptable."""
         theirs = read_features(said.values)
         link.greeted(theirs, self._conn_ids[link.id] ^ theirs.conn_id)
+        if theirs.name == self._config.name and theirs.uid != self._config.uid:
+            self._collisions.note(one_name("this host", describe(link), theirs.name), now.mono)
         pursuit = self._connector.pursuit(link.remote) if link.outbound else None
         if pursuit is not None and pursuit.link is link:
             pursuit.peer = theirs.name
@@ -92,25 +98,39 @@ class LinkKeeper:
         self._register(link, theirs.name, now)
 
     def close(self, link: Link, reason: str, now: Instant) -> None:
-        """We end this connection."""
-        self._emit(CloseLink(link.id, reason))
+        """We end this connection, and tell the other end why if it can read that."""
+        self._emit(CloseLink(link.id, reason, self._last_words(link, reason)))
         self.ended(link, reason, now)
+
+    def dismissed(self, link: Link, reason: str, now: Instant) -> None:
+        """The other end ends this connection and says why."""
+        self._emit(CloseLink(link.id, reason))
+        self.ended(link, f"{DISMISSED}{reason}", now)
 
     def ended(self, link: Link, reason: str, now: Instant) -> None:
         """This connection is over, whoever ended it."""
         was_up = self._remove(link, reason, now)
         self._record(link, was_up, reason, now)
         peer = link.peer
-        rival = self._links.rival(peer) if was_up and peer is not None else None
-        if rival is not None:
-            self._raise(rival, now)
+        rivals = self._links.rivals(peer) if was_up and peer is not None else []
+        if rivals:
+            self._raise(rivals[0], now)
 
     def refuse(self, link: Link, refusal: Unacceptable, now: Instant) -> None:
         """We cannot be peers; a target for which that will not change is not tried again."""
-        pursuit = self._connector.pursuit(link.remote) if link.outbound else None
-        self.close(link, str(refusal), now)
-        if refusal.for_ever and pursuit is not None:
-            pursuit.give_up(str(refusal))
+        for end in (link, *self._far_end_here(link)):
+            pursuit = self._connector.pursuit(end.remote) if end.outbound else None
+            self.close(end, str(refusal), now)
+            if refusal.for_ever and pursuit is not None:
+                pursuit.give_up(str(refusal))
+
+    def heard(self, link: Link, now: Instant) -> None:
+        """A sign of life: whoever stands trial to take the place of this link is another host."""
+        if link.peer is None or not link.is_up:
+            return
+        for rival in self._links.rivals(link.peer):
+            if rival.on_trial:
+                self._refuse_twin(link, rival, now)
 
     def tick(self, now: Instant) -> None:
         """Heartbeats, and connections that waited too long."""
@@ -152,21 +172,43 @@ class LinkKeeper:
         elif verdict is Verdict.NEITHER:
             self.close(old, DUPLICATE, now)
             self.close(link, DUPLICATE, now)
+        elif verdict is Verdict.DISPUTED:
+            native = old.greeting is not None and old.greeting.tells_all
+            link.stand_trial(now, TRIAL_SECONDS if native else FOREIGN_TRIAL_SECONDS)
+            self._await(link, old, Enquiry() if native else Heartbeat())
         elif link.outbound:
             self.close(link, DUPLICATE, now)
         else:
             link.stand_by(now)
-            self._wake_at = min(self._wake_at, link.wake)
-            old.queue.add_message(Heartbeat())
-            self._wake(old)
+            self._await(link, old, Heartbeat())
+
+    def _await(self, rival: Link, old: Link, probe: Message) -> None:
+        """Find out whether the link is alive that ``rival`` would replace."""
+        self._links.stand_by(rival)
+        self._wake_at = min(self._wake_at, rival.wake)
+        old.queue.add_message(probe)
+        self._wake(old)
+
+    def _refuse_twin(self, old: Link, twin: Link, now: Instant) -> None:
+        """Both are alive: two hosts have one name, and who came first stays."""
+        assert twin.peer is not None
+        text = one_name(describe(old), describe(twin), twin.peer)
+        self._collisions.note(text, now.mono)
+        self._emit(Log("warning", text))
+        pursuit = self._connector.pursuit(twin.remote) if twin.outbound else None
+        self.refuse(twin, Unacceptable(text), now)
+        if pursuit is not None:
+            pursuit.peer = None
+
+    def _far_end_here(self, link: Link) -> list[Link]:
+        """The other end of a connection that leads to ourselves, known by the number that we gave it."""
+        greeting = link.greeting
+        if greeting is None or (greeting.name, greeting.uid) != (self._config.name, self._config.uid):
+            return []
+        ours = [number for number, conn_id in self._conn_ids.items() if conn_id == greeting.conn_id]
+        return [self._links.all[number] for number in ours if number != link.id]
 
     def _replace(self, old: Link, new: Link, now: Instant) -> None:
-        if old.greeting is not None and new.greeting is not None and old.greeting.uid != new.greeting.uid:
-            text = (
-                f"{describe(new)}: takes the place of {describe(old)}; unless its daemon was just restarted,"
-                " two hosts have the same name: give one of them another with --name"
-            )
-            self._emit(Log("warning", text))
         self._emit(CloseLink(old.id, DUPLICATE))
         self._remove(old, DUPLICATE, now)
         self._record(old, False, DUPLICATE, now)
@@ -174,7 +216,8 @@ class LinkKeeper:
 
     def _raise(self, link: Link, now: Instant) -> None:
         if len(self._links.up) >= self._config.conn_limit:
-            self.close(link, f"the limit of {self._config.conn_limit} connections is reached", now)
+            limit = self._config.conn_limit
+            self.close(link, f"the limit of {limit} connections is reached (--conn-limit)", now)
             return
         assert link.greeting is not None
         link.rise(now)
@@ -192,6 +235,7 @@ class LinkKeeper:
                 session_key=link.session.session_key,
                 both_trusted=link.both_trusted,
                 native=link.greeting.tells_all,
+                remote_port=link.remote[1],
             )
         )
         self._emit(Log("info", f"{describe(link)}: connected"))
@@ -210,8 +254,10 @@ class LinkKeeper:
     def _settle(self, rival: Link, now: Instant) -> None:
         """The other end left this rival open: if the link it lost to is silent, only we believe in that."""
         assert rival.peer is not None
-        old = self._links.up[rival.peer]
-        if old.heard > rival.opened:
+        old = self._links.up.get(rival.peer)
+        if old is None:
+            self._raise(rival, now)
+        elif old.heard > rival.opened and not rival.on_trial:
             self.close(rival, DUPLICATE, now)
         else:
             self._replace(old, rival, now)
@@ -227,6 +273,12 @@ class LinkKeeper:
             self._emit(Log("info", f"{describe(link)}: {reason}"))
         return was_up
 
+    def _last_words(self, link: Link, reason: str) -> bytes:
+        greeting = link.greeting
+        if greeting is None or not greeting.tells_all or reason == DUPLICATE:
+            return b""
+        return link.queue.take_raw() + link.session.encode(Farewell(reason))
+
     def _record(self, link: Link, was_up: bool, reason: str, now: Instant) -> None:
         """Tell the target what became of its connection."""
         self._connector.disturb(now)
@@ -239,6 +291,11 @@ class LinkKeeper:
             pursuit.lost(reason, link.up_since, self._rng, now.mono)
         else:
             pursuit.failed(reason, self._rng, now.mono)
+
+
+def one_name(first: str, second: str, name: PeerName) -> str:
+    """What to tell both hosts that have the same name."""
+    return f"{first} and {second} have one name, {format_name(name)}: {REMEDY}"
 
 
 def describe(link: Link) -> str:

@@ -14,10 +14,13 @@ from tulle.datapath.carrier import (
     CarrierStatus,
     Established,
     Lost,
+    Met,
     Neighbour,
+    Parted,
     SendControl,
     SendFrame,
 )
+from tulle.datapath.sleeve.orders import SleeveOrder
 from tulle.datapath.tables import CarrierKind, ShortId
 from tulle.instant import Instant
 from tulle.mesh.events import LinkDown, LinkId, LinkUp
@@ -44,7 +47,7 @@ class Chosen:
     reason: str
 
 
-Happening = Chosen | SendFrame | Answered | SendControl
+Happening = Chosen | SendFrame | Answered | SendControl | SleeveOrder | Met | Parted
 
 
 class Carriers:
@@ -65,6 +68,9 @@ class Carriers:
             conn_uid=event.conn_uid,
             native=event.native,
             secret=event.session_key is not None and not event.both_trusted,
+            session_key=event.session_key,
+            outbound=event.outbound,
+            remote_port=event.remote_port,
         )
         self.courses[event.link] = Course(neighbour, event.carriers)
         for carrier in self._of(event.carriers):

@@ -46,6 +46,7 @@ def test_link_up_says_all_a_carrier_needs() -> None:
         session_key=b"k" * 32,
         both_trusted=True,
         native=True,
+        remote_port=6783,
     )
 
 

@@ -7,7 +7,7 @@ receiver of a datagram knows the path, whatever address it came from.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, NewType
 
 from tulle.datapath.tables import ShortId
@@ -28,8 +28,8 @@ class Endpoint(NamedTuple):
 class Keys:
     """The secrets from which both directions' keys are derived; 32 bytes each."""
 
-    send: bytes
-    receive: bytes
+    send: bytes = field(repr=False)
+    receive: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class WeavePath:
 
     me: PeerName
     peer: PeerName
-    session_key: bytes | None
+    session_key: bytes | None = field(repr=False)
     dialler: bool
 
 
