@@ -38,10 +38,13 @@ class NativePath:
 
     ``send_index`` and ``receive_index`` (u64) open every datagram to and from the peer. Only the two ends
     know them, so that nobody who cannot see the traffic can forge a datagram of an unencrypted path.
+    ``peer``: the kernel must be told from which neighbour a frame came, also on a path that we do not send
+    frames by; its short id is what ``KnowPeers`` says.
     """
 
-    send_index: int
-    receive_index: int
+    peer: PeerName
+    send_index: int = field(repr=False)
+    receive_index: int = field(repr=False)
     keys: Keys | None
 
 
