@@ -25,8 +25,8 @@ class Neighbour:
 
     ``native``: the peer is of our own kind, so its kernel answers echoes. ``secret``: what passes between
     these two must be encrypted. ``conn_uid`` is the number that both ends have for this link, and
-    ``session_key`` its secret (None without a password). ``outbound``: we dialled, and the peer's mesh port is
-    ``remote_port``.
+    ``session_key`` its secret (None without a password). ``outbound``: we dialled, and ``remote_port`` is the
+    peer's mesh port.
     """
 
     link: LinkId

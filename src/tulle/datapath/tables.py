@@ -21,6 +21,7 @@ class CarrierKind(IntEnum):
     """Who takes a frame to its next hop; the number is what the kernel's tables say."""
 
     VXLAN = 1
+    SLEEVE = 2
 
 
 @dataclass(frozen=True, slots=True)

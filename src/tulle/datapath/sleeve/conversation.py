@@ -80,7 +80,7 @@ class Conversation(Protocol):
         """What the path has carried by now."""
 
     def refused(self, mtu: int, now: Instant) -> None:
-        """The kernel would not send a message of ours: what it knows to pass are IP packets of ``mtu`` bytes."""
+        """The kernel would not send a message of ours: it knows that IP packets of ``mtu`` bytes pass."""
 
     def candidates(self, found: tuple[Endpoint, ...], now: Instant) -> None:
         """The other end may be found at these addresses as well."""
