@@ -255,7 +255,7 @@ def test_trees_that_circle_let_nothing_through_twice(lab: Lab) -> None:
     for node in nodes:
         everybody = tuple((other.id, node.hop_to(other)) for other in nodes if other is not node)
         own = node.path.tables
-        trees = {source: Tree(tree.parent_ip, everybody) for source, tree in own.trees.items()}
+        trees = {source: Tree(tree.parent, everybody) for source, tree in own.trees.items()}
         node.path.apply(Tables(own.self_id, own.direct, own.routes, trees))
     assert arrivals(nodes[1:], containers[0]) == [20, 20]
     assert count(nodes[1], Counter.DROP_NOT_PARENT) >= 20

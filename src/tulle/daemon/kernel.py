@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 from tulle.api.listen import TcpAddress
 from tulle.daemon.identity import bridge_mac
 from tulle.daemon.options import LaunchOptions
-from tulle.datapath.tables import Tables
+from tulle.datapath.tables import CarrierKind, Tables
 from tulle.errors import UserError
 from tulle.host.attachments import Attachment
 from tulle.host.bpf.libbpf import BpfUnavailable
@@ -113,7 +113,10 @@ class Kernel:
         if change.drop_routes:
             self.path.forget_peers(change.drop_routes)
         addresses = frozenset(
-            hop.remote_ip for hops in (tables.direct, tables.routes) for hop in hops.values()
+            hop.remote_ip
+            for hops in (tables.direct, tables.routes)
+            for hop in hops.values()
+            if hop.carrier is CarrierKind.VXLAN
         )
         self._allow(addresses)
 

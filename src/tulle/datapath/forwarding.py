@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tulle.datapath.ghosts import Ghost, Ghosts
 from tulle.datapath.spanning import Edges, Search, search
-from tulle.datapath.tables import MAX_CHILDREN, Hop, ShortId, Tables, Tree
+from tulle.datapath.tables import MAX_CHILDREN, Hop, HopId, ShortId, Tables, Tree
 from tulle.instant import Instant
 from tulle.mesh.peername import PeerName
 
@@ -37,8 +37,10 @@ class MeshPicture:
 
     ``short_ids`` has one owner per id: the peer with the lowest name. ``claims`` are the established
     connections of each peer as it says itself: what a dead daemon last said of its own is what its kernel
-    still acts by. ``hops`` are our established neighbours, ``direct`` all neighbours that have a link.
-    ``lingering`` are hops to former neighbours, better for a moment than any detour the mesh believes in.
+    still acts by. ``hops`` are our established neighbours, ``direct`` all neighbours that have a link and may
+    be sent frames in the clear. ``lingering`` are hops to former neighbours, better for a moment than any
+    detour the mesh believes in. ``shortcuts`` are ways to peers that are no neighbours: frames for such a
+    peer itself take them, broadcasts do not.
     """
 
     me: PeerName
@@ -48,6 +50,15 @@ class MeshPicture:
     hops: Mapping[PeerName, Hop]
     direct: Mapping[PeerName, Hop]
     lingering: Mapping[PeerName, Hop] = field(default_factory=dict)
+    shortcuts: Mapping[PeerName, Hop] = field(default_factory=dict)
+
+    def way(self, peer: PeerName, via: PeerName) -> Hop | None:
+        """How frames for this peer leave, where the mesh would send them to the neighbour ``via``."""
+        if peer in self.lingering:
+            return self.lingering[peer]
+        if via != peer and peer in self.shortcuts:
+            return self.shortcuts[peer]
+        return self.hops.get(via)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +170,7 @@ class _Builder:
         picture = self._picture
         routes = {}
         for name, via in picture.routes.unicast.items():
-            hop = picture.lingering.get(name) or picture.hops.get(via)
+            hop = picture.way(name, via)
             if name in self._ids and hop is not None:
                 routes[self._ids[name]] = hop
         for ghost in self._ghosts:
@@ -181,12 +192,12 @@ class _Builder:
 
     def _live_tree(self, source: PeerName) -> Tree | None:
         picture = self._picture
-        parent_ip = None
+        above = None
         if source != picture.me:
             parent = picture.routes.parent(source)
             if parent is None or parent not in picture.hops:
                 return None
-            parent_ip = picture.hops[parent].remote_ip
+            above = picture.hops[parent].id
         children = [
             (self._ids[child], picture.hops[child])
             for child in picture.routes.broadcast(source)
@@ -197,7 +208,7 @@ class _Builder:
             for ghost in self._ghosts
             if ghost.direct is not None and self._feeds(source, ghost)
         ]
-        return Tree(parent_ip, _distinct([*children, *leaves], parent_ip))
+        return Tree(above, _distinct([*children, *leaves], above))
 
     def _feeds(self, source: PeerName, ghost: Ghost) -> bool:
         """Whether it is for us to send this ghost what the source broadcasts."""
@@ -231,7 +242,7 @@ class _Builder:
             for other in self._ghosts
             if other.direct is not None and self._feeds_from_ghost(ghost, found, other)
         ]
-        return Tree(above.remote_ip, _distinct([*children, *leaves], above.remote_ip))
+        return Tree(above.id, _distinct([*children, *leaves], above.id))
 
     def _feeds_from_ghost(self, source: Ghost, found: Search, leaf: Ghost) -> bool:
         """The same where the source is a ghost as well; connected ghosts feed each other by themselves."""
@@ -257,10 +268,10 @@ def _mutual(claims: Edges, live: set[PeerName]) -> dict[PeerName, frozenset[Peer
     }
 
 
-def _distinct(children: list[tuple[ShortId, Hop]], parent_ip: str | None) -> tuple[tuple[ShortId, Hop], ...]:
-    """One copy to each address, and none back; as many as the kernel's trees hold."""
-    by_address: dict[str, tuple[ShortId, Hop]] = {}
+def _distinct(children: list[tuple[ShortId, Hop]], parent: HopId | None) -> tuple[tuple[ShortId, Hop], ...]:
+    """One copy to each neighbour, and none back; as many as the kernel's trees hold."""
+    by_id: dict[HopId, tuple[ShortId, Hop]] = {}
     for child in children:
-        if child[1].remote_ip != parent_ip:
-            by_address.setdefault(child[1].remote_ip, child)
-    return tuple(sorted(by_address.values(), key=lambda child: child[0])[:MAX_CHILDREN])
+        if child[1].id != parent:
+            by_id.setdefault(child[1].id, child)
+    return tuple(sorted(by_id.values(), key=lambda child: child[0])[:MAX_CHILDREN])

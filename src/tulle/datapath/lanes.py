@@ -231,4 +231,4 @@ class Lanes:
 def _is_direct(peer: ShortId, tables: Tables) -> bool:
     """Whether frames for this peer go straight to it."""
     route, neighbour = tables.routes.get(peer), tables.direct.get(peer)
-    return route is not None and neighbour is not None and route.remote_ip == neighbour.remote_ip
+    return route is not None and neighbour is not None and route.id == neighbour.id

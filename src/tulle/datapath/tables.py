@@ -24,24 +24,46 @@ class CarrierKind(IntEnum):
     SLEEVE = 2
 
 
+HopId = str | ShortId
+"""What a neighbour is known by when frames come from it: its address by VXLAN, its short id by the sleeve."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A neighbour, as frames are sent to it: both ends' addresses, and by which carrier."""
+    """A neighbour, as frames are sent to it.
+
+    By VXLAN the two ends' addresses say where. By the sleeve ``peer`` does, the neighbour's short id, since
+    several neighbours may have one address (a NAT's); see ``sleeve_hop``.
+    """
 
     remote_ip: str
     local_ip: str
     carrier: CarrierKind = CarrierKind.VXLAN
+    peer: ShortId | None = None
+
+    @property
+    def id(self) -> HopId:
+        """What frames from this neighbour are known by."""
+        if self.carrier is CarrierKind.VXLAN:
+            return self.remote_ip
+        assert self.peer is not None
+        return self.peer
+
+
+def sleeve_hop(peer: ShortId) -> Hop:
+    """The hop to a neighbour that is reached by the sleeve."""
+    return Hop("", "", CarrierKind.SLEEVE, peer)
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
     """Our place in one source's broadcast tree.
 
-    Frames of that source are taken only from ``parent_ip`` (None: from nobody, as for our own tree) and
-    copied to ``children``.
+    Frames of that source are taken only from ``parent`` (None: from nobody, as for our own tree) and copied
+    to ``children``.
     """
 
-    parent_ip: str | None
+    parent: HopId | None
     children: tuple[tuple[ShortId, Hop], ...] = ()
 
 
@@ -49,7 +71,8 @@ class Tree:
 class Tables:
     """A complete state of the data path: to each peer a hop, for each source a tree (our own included).
 
-    ``direct`` has the neighbours' own addresses, whatever the routes are: heartbeats and echoes go there.
+    ``direct`` has the neighbours' own addresses, whatever the routes are: heartbeats and echoes of VXLAN go
+    there. Those to whom nothing may go in the clear are not in it.
     """
 
     self_id: ShortId | None = None

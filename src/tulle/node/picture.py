@@ -1,7 +1,7 @@
 """What the mesh knows, as the data path needs it."""
 
 from tulle.datapath.forwarding import MeshPicture
-from tulle.datapath.tables import Hop, ShortId
+from tulle.datapath.tables import CarrierKind, Hop, ShortId, sleeve_hop
 from tulle.mesh.events import LinkId
 from tulle.mesh.mesh import Mesh
 from tulle.node.carriers import Carriers
@@ -11,17 +11,22 @@ from tulle.node.lingering import Lingering
 def hop_of(carriers: Carriers, link: LinkId) -> Hop | None:
     """How frames reach the neighbour at the other end of a link; None if they do not."""
     kind = carriers.kind(link)
-    near = carriers.courses[link].neighbour if kind is not None else None
-    return None if kind is None or near is None else Hop(near.remote_ip, near.local_ip, kind)
+    if kind is None:
+        return None
+    near = carriers.courses[link].neighbour
+    if kind is CarrierKind.VXLAN:
+        return Hop(near.remote_ip, near.local_ip)
+    return None if near.short_id is None else sleeve_hop(near.short_id)
 
 
 def picture_of(mesh: Mesh, carriers: Carriers, lingering: Lingering) -> MeshPicture:
     """The moment's picture: who is who, who is connected, and how each neighbour is reached."""
     hops = {}
     direct = {}
-    for link, lane in carriers.courses.items():
-        near = lane.neighbour
-        direct[near.peer] = Hop(near.remote_ip, near.local_ip)
+    for link, course in carriers.courses.items():
+        near = course.neighbour
+        if not near.secret and ":" not in near.remote_ip:
+            direct[near.peer] = Hop(near.remote_ip, near.local_ip)
         hop = hop_of(carriers, link)
         if hop is not None:
             hops[near.peer] = hop

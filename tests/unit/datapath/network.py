@@ -118,7 +118,7 @@ class Network:
         tables = self.nodes[at].tables
         tree = tables.trees.get(ShortId(source))
         if tree is not None:
-            return tree.parent_ip == from_ip
+            return tree.parent == from_ip
         hop = tables.direct.get(ShortId(source))
         return hop is not None and hop.remote_ip == from_ip
 

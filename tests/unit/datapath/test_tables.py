@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tulle.datapath.tables import NO_CHANGE, Change, Hop, ShortId, Tables, Tree, diff
+from tulle.datapath.tables import NO_CHANGE, Change, Hop, ShortId, Tables, Tree, diff, sleeve_hop
 
 ids = st.integers(0, 7).map(ShortId)
-hops = st.sampled_from([Hop(f"10.0.0.{last}", "10.0.0.9") for last in range(1, 4)])
+hops = st.sampled_from([Hop("10.0.0.1", "10.0.0.9"), Hop("10.0.0.2", "10.0.0.9"), sleeve_hop(ShortId(3))])
 trees = st.builds(
     Tree,
-    st.sampled_from([None, "10.0.0.1", "10.0.0.2"]),
+    st.sampled_from([None, "10.0.0.1", ShortId(3)]),
     st.lists(st.tuples(ids, hops), max_size=2).map(tuple),
 )
 tables = st.builds(

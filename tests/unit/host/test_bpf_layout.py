@@ -7,18 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tulle.datapath.tables import MAX_CHILDREN, Hop, ShortId, Tree
+from tulle.datapath.tables import MAX_CHILDREN, Hop, ShortId, Tree, sleeve_hop
 from tulle.datapath.tapframe import ECHO_ETHERTYPE, Way
 from tulle.host.bpf import layout
 from tulle.host.bpf.layout import Config, Counter, Traffic
 
 HEADER = (files("tulle.host.bpf") / "layout.h").read_text()
 ipv4 = st.ip_addresses(v=4).map(str)
-hops = st.builds(Hop, ipv4.filter(lambda text: text != "0.0.0.0"), ipv4)
+ids = st.integers(0, 4095).map(ShortId)
+hosts = ipv4.filter(lambda text: not text.startswith("0."))
+hops = st.one_of(st.builds(Hop, hosts, ipv4), st.builds(sleeve_hop, ids))
 trees = st.builds(
     Tree,
-    st.one_of(st.none(), ipv4.filter(lambda text: text != "0.0.0.0")),
-    st.lists(st.tuples(st.integers(0, 4095).map(ShortId), hops), max_size=5).map(tuple),
+    st.one_of(st.none(), hosts, ids),
+    st.lists(st.tuples(ids, hops), max_size=5).map(tuple),
 )
 
 
@@ -39,6 +41,7 @@ def test_counters_have_the_same_names_and_order() -> None:
 def test_numbers_are_the_same() -> None:
     assert defined("MAX_CHILDREN") == MAX_CHILDREN
     assert defined("LOCAL_PLACE") == layout.LOCAL_PLACE
+    assert defined("SLEEVE_NEIGHBOURS") == layout.SLEEVE_NEIGHBOURS
     assert [defined(f"TAP_{way.name}") for way in Way] == list(Way)
     assert defined("ECHO_ETHERTYPE") == ECHO_ETHERTYPE
     assert defined("ECHO_MAGIC") == int.from_bytes(b"tule", "big")

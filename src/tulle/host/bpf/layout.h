@@ -20,7 +20,12 @@
 #define FROM_WIRE 0xffffffff    /* "port" of what came through a tunnel */
 #define ANNOUNCED 0x74756c65    /* priority of a frame that the host sends for the container behind port `mark` */
 
-enum carrier { CARRIER_NONE, CARRIER_VXLAN };
+enum carrier { CARRIER_NONE, CARRIER_VXLAN, CARRIER_SLEEVE };
+
+/* A neighbour that is reached by the sleeve is known by its short id: this one or-ed with it stands where another's
+ * address does. No host has such an address (0.0.16.0/20).
+ */
+#define SLEEVE_NEIGHBOURS 0x1000
 
 /* How the daemon's own frames look on the TAP: the two MAC addresses of the frame become this header. */
 #define TAP_DIRECT 0x74         /* straight to the peer's own address */

@@ -5,12 +5,24 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-from tulle.datapath.tables import MAX_CHILDREN, CarrierKind, Hop, ShortId, Tree
+from tulle.datapath.tables import (
+    MAX_CHILDREN,
+    SHORT_IDS,
+    CarrierKind,
+    Hop,
+    HopId,
+    ShortId,
+    Tree,
+    sleeve_hop,
+)
 from tulle.host.bpf.map import Layout
 
 LOCAL_PLACE = 0xFFFFFFFF
 TICK_SECONDS = 2**30 / 1e9
 ANNOUNCED = 0x74756C65
+SLEEVE_NEIGHBOURS = 0x1000
+"""Added to the short id of a neighbour that is reached by the sleeve, it makes the address which stands for
+it in the kernel's tables: one of 0.0.16.0/20, which no host can have."""
 
 _ID = struct.Struct("=I")
 _CONFIG = struct.Struct("=III4sI")
@@ -101,11 +113,22 @@ def _text(address: int) -> str:
     return socket.inet_ntoa(address.to_bytes(4, "big"))
 
 
+def _number(neighbour: HopId) -> int:
+    return _address(neighbour) if isinstance(neighbour, str) else SLEEVE_NEIGHBOURS | neighbour
+
+
+def _identity(number: int) -> HopId:
+    if number & ~(SHORT_IDS - 1) == SLEEVE_NEIGHBOURS:
+        return ShortId(number & (SHORT_IDS - 1))
+    return _text(number)
+
+
 def pack_hop(hop: Hop | None) -> bytes:
     """A hop's value; None is "no hop"."""
     if hop is None:
         return bytes(_HOP.size)
-    return _HOP.pack(_address(hop.remote_ip), _address(hop.local_ip), hop.carrier)
+    local = _address(hop.local_ip) if hop.carrier is CarrierKind.VXLAN else 0
+    return _HOP.pack(_number(hop.id), local, hop.carrier)
 
 
 def unpack_hop(raw: bytes) -> Hop | None:
@@ -113,12 +136,13 @@ def unpack_hop(raw: bytes) -> Hop | None:
     remote, local, carrier = _HOP.unpack(raw)
     if not remote or carrier not in CarrierKind.__members__.values():
         return None
-    return Hop(_text(remote), _text(local), CarrierKind(carrier))
+    known_by = _identity(remote)
+    return Hop(known_by, _text(local)) if isinstance(known_by, str) else sleeve_hop(known_by)
 
 
 def pack_tree(tree: Tree) -> bytes:
     """A tree's value. The builder of tables keeps within MAX_CHILDREN."""
-    parent = _address(tree.parent_ip) if tree.parent_ip else 0
+    parent = 0 if tree.parent is None else _number(tree.parent)
     children = b"".join(_ID.pack(peer) + pack_hop(hop) for peer, hop in tree.children)
     return _TREE.pack(_TREE_HEAD.pack(parent, len(tree.children)) + children)
 
@@ -132,7 +156,7 @@ def unpack_tree(raw: bytes) -> Tree:
         hop = unpack_hop(raw[start + _ID.size : start + _CHILD.size])
         if hop is not None:
             children.append((unpack_id(raw[start : start + _ID.size]), hop))
-    return Tree(_text(parent) if parent else None, tuple(children))
+    return Tree(_identity(parent) if parent else None, tuple(children))
 
 
 def unpack_id(raw: bytes) -> ShortId:
