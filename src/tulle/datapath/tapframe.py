@@ -2,6 +2,7 @@
 came from.
 
 In the place of the two MAC addresses, which are zero on the wire, stands a header; ``layout.h`` has the same.
+Data frames that go or came by the sleeve have one, with the first byte ``DATA``, before the whole frame.
 """
 
 import struct
@@ -15,6 +16,7 @@ from tulle.errors import BadMessage
 HEARTBEAT_ETHERTYPE = 0
 ECHO_ETHERTYPE = 0x88B5
 ETHERNET_HEADER = 14
+DATA = 0x7A
 
 
 class Way(IntEnum):

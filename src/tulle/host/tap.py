@@ -1,7 +1,12 @@
 """The TAP: the daemon's own door into the data path.
 
 It is not a port of the bridge. What the daemon writes there, the kernel programs send to a peer, and what
-they find to be for the daemon comes out of it. It vanishes with the daemon; nothing else does.
+they find to be for the daemon comes out of it: control frames, and data frames that go to a neighbour by the
+sleeve. It vanishes with the daemon; nothing else does.
+
+Every frame has a header of ten bytes before it (``virtio_net_hdr``), by which the kernel says and is told
+what is left to do with checksums and with frames that are bigger than a packet. It is empty for control
+frames.
 """
 
 import asyncio
@@ -10,16 +15,26 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from tulle.datapath.tapframe import DATA
 from tulle.errors import UserError
 
 _TUNSETIFF = 0x400454CA
+_TUNSETOFFLOAD = 0x400454D0
 _IFF_TAP = 0x0002
 _IFF_NO_PI = 0x1000
+_IFF_VNET_HDR = 0x4000
+_CSUM, _TSO4, _TSO6, _TSO_ECN, _USO4, _USO6 = 0x01, 0x02, 0x04, 0x08, 0x20, 0x40
+_OFFLOADS = _CSUM | _TSO4 | _TSO6 | _TSO_ECN
 _REQUEST = struct.Struct("16sH22x")
-_MAX_FRAME = 65536
+_NO_OFFLOAD = bytes(10)
+_LARGEST = 70_000
+"""Bytes of the biggest frame: 64 KB of packet, and headers."""
 _READS_PER_TURN = 64
+
+TakeData = Callable[[memoryview], None]
+"""Takes a data frame: header of offloads, tap header, Ethernet frame. The bytes are good during the call."""
 
 
 class Tap:
@@ -36,8 +51,12 @@ class Tap:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._diverted: dict[int, Callable[[bytes], None]] = {}
         self._take: Callable[[bytes], None] | None = None
+        self._take_data: TakeData | None = None
+        self._buffer = memoryview(bytearray(_LARGEST))
         try:
-            fcntl.ioctl(self._fd, _TUNSETIFF, _REQUEST.pack(name.encode(), _IFF_TAP | _IFF_NO_PI))
+            flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
+            fcntl.ioctl(self._fd, _TUNSETIFF, _REQUEST.pack(name.encode(), flags))
+            self._use_offloads()
             self.ifindex = socket.if_nametoindex(name)
         except OSError as error:
             os.close(self._fd)
@@ -45,30 +64,40 @@ class Tap:
                 f"cannot open the interface {name}: {error.strerror}; is another daemon running here?", 503
             ) from error
 
+    def fileno(self) -> int:
+        """The descriptor, for who reads and writes many data frames at once; -1 when closed."""
+        return self._fd
+
     def write(self, frame: bytes) -> bool:
-        """Hand a frame to the kernel; False if it would not take it."""
+        """Hand a control frame to the kernel; False if it would not take it."""
+        return self.write_data((_NO_OFFLOAD, frame))
+
+    def write_data(self, pieces: Sequence[bytes | bytearray | memoryview]) -> bool:
+        """Hand a data frame in pieces to the kernel, headers first; False if it would not take it."""
         try:
-            os.write(self._fd, frame)
+            os.writev(self._fd, pieces)
         except OSError:
             return False
         return True
 
     def read(self) -> bytes | None:
-        """The next waiting frame, or None."""
-        try:
-            return os.read(self._fd, _MAX_FRAME)
-        except BlockingIOError:
-            return None
-        except OSError:
-            self._stop_reading()  # somebody removed the interface: nothing will ever come
-            return None
+        """The next waiting control frame, or None. Data frames before it are taken by who takes them."""
+        while (frame := self._next()) is not None:
+            control = self._control(frame)
+            if control is not None:
+                return control
+        return None
 
     def divert(self, kind: int, take: Callable[[bytes], None]) -> None:
-        """Give frames that begin with this byte to somebody else."""
+        """Give control frames that begin with this byte to somebody else."""
         self._diverted[kind] = take
 
+    def on_data(self, take: TakeData | None) -> None:
+        """Give data frames to this one; without anybody they are lost."""
+        self._take_data = take
+
     def on_frame(self, take: Callable[[bytes], None]) -> None:
-        """Call ``take`` for each frame from now on, in the running event loop."""
+        """Call ``take`` for each control frame from now on, in the running event loop."""
         self._take = take
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._fd, self._drain, take)
@@ -90,15 +119,42 @@ class Tap:
         os.close(self._fd)
         self._fd = -1
 
+    def _use_offloads(self) -> None:
+        """Take and give big frames whole. Kernels before 6.2 cut big UDP frames before they come here."""
+        try:
+            fcntl.ioctl(self._fd, _TUNSETOFFLOAD, _OFFLOADS | _USO4 | _USO6)
+        except OSError:
+            fcntl.ioctl(self._fd, _TUNSETOFFLOAD, _OFFLOADS)
+
     def _stop_reading(self) -> None:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.remove_reader(self._fd)
             self._loop = None
 
+    def _next(self) -> memoryview | None:
+        try:
+            return self._buffer[: os.readv(self._fd, (self._buffer,))]
+        except BlockingIOError:
+            return None
+        except OSError:
+            self._stop_reading()  # somebody removed the interface: nothing will ever come
+            return None
+
+    def _control(self, frame: memoryview) -> bytes | None:
+        """A control frame without what stands before it; None for a data frame, which is given away."""
+        head = len(_NO_OFFLOAD)
+        if len(frame) <= head or frame[head] != DATA:
+            return bytes(frame[head:])
+        if self._take_data is not None:
+            self._take_data(frame)
+        return None
+
     def _drain(self, take: Callable[[bytes], None]) -> None:
         for _ in range(_READS_PER_TURN):
-            frame = self.read()
+            frame = self._next()
             if frame is None:
                 return
-            self._diverted.get(frame[0] if frame else -1, take)(frame)
+            control = self._control(frame)
+            if control is not None:
+                self._diverted.get(control[0] if control else -1, take)(control)
