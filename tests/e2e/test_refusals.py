@@ -49,6 +49,26 @@ def test_two_daemons_with_one_name(lab: Lab) -> None:
     assert one.tulle("status")
 
 
+def test_reasons_are_seen_at_both_ends(lab: Lab) -> None:
+    """A third host under the name of the second, then beyond the limit, and one that is its own target."""
+    one, two = lab.network(2, "--no-discovery", "--conn-limit", "1")
+    three = lab.host()
+    name = two.report()["Router"]["Name"]
+    three.launch("--name", name, one, three)
+    for host in (one, three):
+        wait_until(lambda host=host: "have one name" in host.tulle("status") + connection_lines(host))
+    assert "--name" in connection_lines(three)
+    assert "established" in next(line for line in connection_lines(one).splitlines() if "h2" in line)
+    wait_until(lambda: "this host itself, retry: never" in connection_lines(three), what="knows itself")
+    three.stop()
+    three.launch("--name", "::9", one)
+    wait_until(lambda: "--conn-limit 1" in connection_lines(three), what="the limit is named")
+    three.stop()
+    two.kill()
+    two.relaunch()
+    lab.wait_connected([one, two], timeout=10)
+
+
 def test_a_port_in_use(lab: Lab) -> None:
     one = lab.host()
     listener = one.start(

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from tulle.api.report import IpamReport, Report, label
 from tulle.api.shares import Share, shares
 
-SELF = "this address is our own"
+SELF = "this address is this host itself"
 """A host that is told of all peers is told of itself too: nothing is wrong then."""
 
 

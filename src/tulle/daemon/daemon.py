@@ -260,6 +260,7 @@ class Daemon:
         node = self._engine.node
         if node.storage_error is not None:
             warnings.append(str(node.storage_error))
+        warnings += node.mesh.collisions(now())
         if node.ipam is not None:
             status = node.ipam.status()
             warnings += [_stray_warning(stray) for stray in status.strays if stray.denied]

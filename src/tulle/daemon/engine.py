@@ -59,7 +59,7 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._orders: dict[type, Callable[[Any], None]] = {
             Dial: lambda order: self.links.dial(order.target),
-            CloseLink: lambda order: self.links.close_link(order.link),
+            CloseLink: lambda order: self.links.close_link(order.link, order.last_words),
             Writable: lambda order: self.links.writable(order.link),
             Resolve: lambda order: self.spawn(self._resolve(order.host)),
             Frame: lambda order: datapath.send_frame(order.data),

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 DIAL_TIMEOUT = 5.0
 HIGH_WATER = 256 * 1024
+PARTING_SECONDS = 1.0
+"""How long the other end may take to read why we leave."""
+
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -54,6 +57,7 @@ class Links:
         self._handler = handler
         self._numbers = itertools.count(1)
         self._open: dict[LinkId, _Link] = {}
+        self._parting: set[_Link] = set()
         self._dials: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -74,7 +78,7 @@ class Links:
         for dial in list(self._dials):
             dial.cancel()
         await asyncio.gather(*self._dials, return_exceptions=True)
-        for link in list(self._open.values()):
+        for link in [*self._open.values(), *self._parting]:
             link.drop()
 
     async def delivered(self, patience: float) -> bool:
@@ -116,10 +120,13 @@ class Links:
         if connection is not None:
             connection.fill()
 
-    def close_link(self, link: LinkId) -> None:
-        """Close at once; the handler does not hear of it again."""
+    def close_link(self, link: LinkId, last_words: bytes = b"") -> None:
+        """Close at once, or once the other end has heard why; the handler does not hear of it again."""
         connection = self._open.pop(link, None)
-        if connection is not None:
+        if connection is not None and last_words:
+            self._parting.add(connection)
+            connection.part(last_words)
+        elif connection is not None:
             connection.drop()
 
     # what connections report
@@ -135,10 +142,11 @@ class Links:
             self._open.pop(connection.number, None)
         return accepted
 
-    def lost(self, number: LinkId, reason: str) -> None:
+    def lost(self, connection: "_Link", reason: str) -> None:
         """A connection ended by itself."""
-        if self._open.pop(number, None) is not None:
-            self._handler.link_closed(number, reason)
+        self._parting.discard(connection)
+        if self._open.pop(connection.number, None) is not None:
+            self._handler.link_closed(connection.number, reason)
 
     def received(self, number: LinkId, data: bytes) -> None:
         """Hand bytes on, unless the link was closed meanwhile."""
@@ -176,7 +184,7 @@ class _Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         reason = "connection closed by the peer" if exc is None else _plain(exc)
-        self._links.lost(self.number, reason)
+        self._links.lost(self, reason)
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -201,6 +209,12 @@ class _Link(asyncio.Protocol):
         sock = cast(socket.socket, self._transport.get_extra_info("socket"))
         unconfirmed = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
         return self._transport.get_write_buffer_size() + int(unconfirmed)
+
+    def part(self, last_words: bytes) -> None:
+        """Say this and wait a moment: a reset would overtake it. The other end closes when it has read it."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(last_words)
+            asyncio.get_running_loop().call_later(PARTING_SECONDS, self.drop)
 
     def drop(self) -> None:
         """Reset the connection."""

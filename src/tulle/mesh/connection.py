@@ -9,10 +9,14 @@ carriers try to. ESTABLISHED: frames flow too. RIVAL: the handshake went well, b
 connection to the same peer. The dialling end of a rival closes it. The accepting end waits a moment: if the
 better connection is only a memory of ours (a cut that just one end has noticed), the dialling end knows
 nothing of it and leaves the rival open; then the rival takes its place.
+
+A rival from another process than the link, though under the same name, is *on trial*: it becomes the link if
+that process is no more, and is refused if it still lives.
 """
 
 import math
 
+from tulle.errors import BadMessage
 from tulle.instant import Instant
 from tulle.mesh.dialect import Features, Heartbeat, Message, Session
 from tulle.mesh.events import Address, LinkId
@@ -25,6 +29,15 @@ HANDSHAKE_SECONDS = 10.0
 HEARTBEAT_SECONDS = 30.0
 SILENCE_SECONDS = 60.0
 RIVAL_SECONDS = 5.0
+TRIAL_SECONDS = 3.0
+"""How long a peer of our kind may take to answer whether it is there."""
+
+FOREIGN_TRIAL_SECONDS = HEARTBEAT_SECONDS + RIVAL_SECONDS
+"""The same for one of another kind, which does not answer, but says something with every heartbeat."""
+
+MAX_ASIDE = 2048
+MAX_ASIDE_BYTES = 4 * 1024 * 1024
+"""What a connection on trial may say in the meantime."""
 
 
 class Link:
@@ -46,6 +59,9 @@ class Link:
         self.both_trusted = False
         self.opened = now.mono
         self.up_since = math.inf
+        self.on_trial = False
+        self._aside: list[Message] = []
+        self._aside_bytes = 0
         self._heard = now.mono
         self._deadline = now.mono + HANDSHAKE_SECONDS
         self._heartbeat = math.inf
@@ -91,6 +107,7 @@ class Link:
     def rise(self, now: Instant) -> None:
         """This is the link to its peer from now on."""
         self.state = LinkState.PENDING
+        self.on_trial = False
         self.up_since = now.mono
         self._deadline = now.mono + SILENCE_SECONDS
         self._heartbeat = now.mono + HEARTBEAT_SECONDS
@@ -99,6 +116,25 @@ class Link:
         """There is a better connection, or so we believe: wait what the other end does with this one."""
         self.state = LinkState.RIVAL
         self._deadline = now.mono + RIVAL_SECONDS
+
+    def stand_trial(self, now: Instant, seconds: float) -> None:
+        """Another process has the link to the peer of this name: wait whether it lives."""
+        self.state = LinkState.RIVAL
+        self.on_trial = True
+        self._deadline = now.mono + seconds
+
+    def put_aside(self, message: Features | Message) -> None:
+        """Keep what is said on trial. Raises BadMessage when that is too much."""
+        assert not isinstance(message, Features)
+        self._aside.append(message)
+        self._aside_bytes += len(getattr(message, "payload", b""))
+        if len(self._aside) > MAX_ASIDE or self._aside_bytes > MAX_ASIDE_BYTES:
+            raise BadMessage("there is another connection under this name, and this one says too much")
+
+    def take_aside(self) -> list[Message]:
+        """What was said on trial, to be heard now."""
+        aside, self._aside = self._aside, []
+        return aside
 
     def establish(self, established: bool) -> None:
         """Frames pass, or no longer do."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tulle.errors import BadMessage
+from tulle.mesh.collisions import REMEDY
 from tulle.mesh.config import MeshConfig
 from tulle.mesh.peername import PeerName, format_name, parse_name
 from tulle.mesh.shortids import SHORT_IDS
@@ -68,7 +69,7 @@ def read_features(values: Mapping[str, str]) -> Greeting:
     """What the other end tells us. Raises BadMessage."""
     flavour = _required(values, "PeerNameFlavour")
     if flavour != FLAVOUR:
-        raise BadMessage(f"the peer uses names of another kind ({_shown(flavour)}; ours is {FLAVOUR})")
+        raise BadMessage(f"the peer uses names of another kind ({shown(flavour)}; ours is {FLAVOUR})")
     nickname = _required(values, "NickName")
     if len(nickname) > _MAX_NICKNAME or not nickname.isprintable():
         raise BadMessage("the peer's nickname is too long or not printable")
@@ -92,10 +93,9 @@ def check_identity(config: MeshConfig, theirs: Greeting) -> None:
     if theirs.name != config.name:
         return
     if theirs.uid == config.uid:
-        raise Unacceptable("this address is our own", for_ever=True)
+        raise Unacceptable("this address is this host itself", for_ever=True)
     raise Unacceptable(
-        f"peer {_shown(theirs.nickname)} there has the same name as we, {format_name(config.name)}; "
-        "give one of the two another with --name",
+        f"peer {shown(theirs.nickname)} there has the same name as we, {format_name(config.name)}; {REMEDY}",
         for_ever=True,
     )
 
@@ -106,7 +106,7 @@ def common_carriers(config: MeshConfig, theirs: Greeting) -> tuple[str, ...]:
     if not common:
         raise Unacceptable(
             f"no carriers in common (ours: {' '.join(config.carriers)}; "
-            f"theirs: {_shown(' '.join(theirs.carriers)) or 'none'})"
+            f"theirs: {shown(' '.join(theirs.carriers)) or 'none'})"
         )
     return common
 
@@ -127,7 +127,7 @@ def _name(text: str) -> PeerName:
     try:
         return parse_name(text)
     except ValueError:
-        raise BadMessage(f"the peer's name {_shown(text)} is not a peer name") from None
+        raise BadMessage(f"the peer's name {shown(text)} is not a peer name") from None
 
 
 def _short_id(text: str | None) -> int | None:
@@ -145,6 +145,6 @@ def _boolean(text: str) -> bool:
     return text in _TRUE
 
 
-def _shown(text: str) -> str:
-    """Foreign text, made harmless for a log line."""
-    return "".join(char if char.isprintable() else "?" for char in text[:80])
+def shown(text: str, most: int = 80) -> str:
+    """Foreign text of so many characters at most, made harmless for a log line."""
+    return "".join(char if char.isprintable() else "?" for char in text[:most])

@@ -217,7 +217,7 @@ class LinkKeeper:
     def _raise(self, link: Link, now: Instant) -> None:
         if len(self._links.up) >= self._config.conn_limit:
             limit = self._config.conn_limit
-            self.close(link, f"the limit of {limit} connections is reached (--conn-limit)", now)
+            self.close(link, f"the limit of connections is reached (--conn-limit {limit})", now)
             return
         assert link.greeting is not None
         link.rise(now)

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from tulle.mesh.connection import Link
 from tulle.mesh.events import LinkId
 from tulle.mesh.peername import PeerName
-from tulle.mesh.views import LinkState
 
 
 class Verdict(Enum):
@@ -16,18 +15,19 @@ class Verdict(Enum):
     OLD = auto()
     NEW = auto()
     NEITHER = auto()
+    DISPUTED = auto()
 
 
 def contest(old: Link, new: Link) -> Verdict:
     """Choose between two connections to one peer, so that both ends choose the same.
 
-    The lower connection UID survives; of equal ones neither does. But when the peer has restarted in between,
-    the old connection belongs to a process that is no more.
+    The lower connection UID survives; of equal ones neither does. But two processes under one name are the
+    same host before and after a restart, or two hosts: that depends on whether the old one still lives.
     """
     assert old.greeting is not None
     assert new.greeting is not None
     if old.greeting.uid != new.greeting.uid:
-        return Verdict.NEW
+        return Verdict.DISPUTED
     if old.conn_uid == new.conn_uid:
         return Verdict.NEITHER
     return Verdict.NEW if new.conn_uid < old.conn_uid else Verdict.OLD
@@ -40,6 +40,8 @@ class LinkTable:
         self._all: dict[LinkId, Link] = {}
         self._up: dict[PeerName, Link] = {}
         self._alike: set[PeerName] = set()
+        self._rivals: dict[LinkId, Link] = {}
+        self._caught_up: list[Link] = []
 
     @property
     def all(self) -> Mapping[LinkId, Link]:
@@ -58,6 +60,7 @@ class LinkTable:
     def remove(self, link: Link) -> bool:
         """A connection is over; says whether it was the link to its peer."""
         del self._all[link.id]
+        self._rivals.pop(link.id, None)
         peer = link.peer
         if peer is None or self._up.get(peer) is not link:
             return False
@@ -70,6 +73,8 @@ class LinkTable:
         assert link.peer is not None
         assert link.peer not in self._up
         self._up[link.peer] = link
+        if self._rivals.pop(link.id, None) is not None:
+            self._caught_up.append(link)
         if link.greeting is not None and link.greeting.tells_all:
             self._alike.add(link.peer)
 
@@ -77,10 +82,18 @@ class LinkTable:
         """The neighbours of our own kind (see ``Greeting.tells_all``)."""
         return set(self._alike)
 
-    def rival(self, peer: PeerName) -> Link | None:
-        """A connection that waits to replace the link to ``peer``."""
-        waiting = (link for link in self._all.values() if link.state is LinkState.RIVAL)
-        return next((link for link in waiting if link.peer == peer), None)
+    def stand_by(self, link: Link) -> None:
+        """This connection waits to replace the link to its peer."""
+        self._rivals[link.id] = link
+
+    def rivals(self, peer: PeerName) -> list[Link]:
+        """The connections that wait to replace the link to ``peer``, those that came first in front."""
+        return [link for link in self._rivals.values() if link.peer == peer] if self._rivals else []
+
+    def caught_up(self) -> list[Link]:
+        """The connections that waited and have become links since the last call."""
+        risen, self._caught_up = self._caught_up, []
+        return risen
 
     def inbound(self) -> dict[str, Link]:
         """The connections that others opened, by the IP address they came from."""

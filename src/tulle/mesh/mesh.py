@@ -7,33 +7,19 @@ Whoever does the I/O reports connections and bytes, calls ``pull`` when a socket
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from tulle.errors import BadMessage
 from tulle.instant import Instant
 from tulle.mesh.addresses import format_address
 from tulle.mesh.channel import Channel
+from tulle.mesh.collisions import Collisions
 from tulle.mesh.config import MeshConfig
 from tulle.mesh.connection import Link
 from tulle.mesh.connector import Connector
-from tulle.mesh.dialect import (
-    BroadcastMessage,
-    Control,
-    Features,
-    GossipMessage,
-    Message,
-    UnicastMessage,
-)
+from tulle.mesh.dialect import Control, Message
 from tulle.mesh.dialect.weave.session import WeaveSession
 from tulle.mesh.dialect.weave.topology import decode_topology, encode_topology
-from tulle.mesh.events import (
-    Address,
-    CarrierControl,
-    LinkId,
-    Log,
-    MeshEvent,
-    Writable,
-)
+from tulle.mesh.events import Address, LinkId, Log, MeshEvent, Writable
 from tulle.mesh.gossip import GossipRouter
-from tulle.mesh.greeting import Unacceptable
+from tulle.mesh.hearing import Hearing
 from tulle.mesh.keeper import LinkKeeper, SessionFactory
 from tulle.mesh.links import LinkTable
 from tulle.mesh.lookup import find_peer, label
@@ -86,12 +72,14 @@ class Mesh:
             config.name, self._routes, self._links, rng, emit, wake, announce=news.release_to
         )
         self._connector = Connector(config, rng, self._topology, self._links, emit)
+        self._collisions = Collisions(config.name)
         self._neighbourhood = Neighbourhood(
             self._topology,
             self._routes,
             self._links,
             news,
             self._gossip,
+            self._collisions,
             rng,
             emit,
             wake,
@@ -103,12 +91,14 @@ class Mesh:
             self._topology,
             self._links,
             self._connector,
+            self._collisions,
             session_factory,
             emit,
             wake,
             risen=self._neighbourhood.link_up,
             fallen=self._neighbourhood.link_down,
         )
+        self._hearing = Hearing(self._links, self._keeper, self._neighbourhood, self._gossip, emit, wake)
         self._accepts = TokenBucket(ACCEPT_BURST, ACCEPTS_PER_SECOND)
 
     def add_channel(self, channel: Channel) -> None:
@@ -118,10 +108,12 @@ class Mesh:
     # -- told by I/O -------------------------------------------------------------------------------------
 
     def accepted(self, link: LinkId, remote: Address, local: Address, now: Instant) -> bool:
-        """Somebody connected. False: there are too many connections just now, close it."""
+        """Somebody connected. False: there are too many new connections just now, close it.
+
+        One more than the limit on links is not turned away here, but told the reason after its handshake.
+        """
         unfinished = len(self._links.all) - len(self._links.up)
-        full = len(self._links.up) >= self._config.conn_limit or unfinished >= MAX_HANDSHAKES
-        if full or not self._accepts.take(now.mono):
+        if unfinished >= MAX_HANDSHAKES or not self._accepts.take(now.mono):
             self._events.append(Log("debug", f"connection from {format_address(remote)} refused: too many"))
             return False
         self._keeper.open(link, remote, local, False, now)
@@ -147,26 +139,16 @@ class Mesh:
     def received(self, link: LinkId, data: bytes, now: Instant) -> None:
         """Bytes arrived on a connection (one that is closed already is ignored)."""
         known = self._links.all.get(link)
-        if known is None:
-            return
-        try:
-            for item in known.receive(data, now):
-                self._handle(known, item, now)
-                if link not in self._links.all:
-                    return
-        except BadMessage as error:
-            self._keeper.close(known, str(error), now)
-        except Unacceptable as refusal:
-            self._keeper.refuse(known, refusal, now)
-        else:
-            if known.queue:
-                self._wake(known)
+        if known is not None:
+            self._hearing.received(known, data, now)
+            self._hearing.catch_up(now)
 
     def closed(self, link: LinkId, reason: str, now: Instant) -> None:
         """A connection was closed by the other end, or failed."""
         known = self._links.all.get(link)
         if known is not None:
             self._keeper.ended(known, reason, now)
+            self._hearing.catch_up(now)
 
     def pull(self, link: LinkId, now: Instant) -> bytes:
         """The next bytes to write, with the newest state there is; empty when there are none for now."""
@@ -187,6 +169,7 @@ class Mesh:
     def tick(self, now: Instant) -> None:
         """Do what is due."""
         self._keeper.tick(now)
+        self._hearing.catch_up(now)
         self._gossip.tick(now, also=CHANNEL)
         self._neighbourhood.tick(now)
         self._connector.tick(now)
@@ -301,6 +284,10 @@ class Mesh:
         """How many links have ended since the start."""
         return self._keeper.terminations
 
+    def collisions(self, now: Instant) -> list[str]:
+        """Hosts that have one name, seen lately: a line for each, which says what to do."""
+        return self._collisions.current(now.mono)
+
     def find_peer(self, text: str) -> PeerName:
         """The known peer with this name or nickname. Raises UserError if there is none, or more than one."""
         return find_peer(self._topology.peers, text)
@@ -309,30 +296,6 @@ class Mesh:
 
     def _wake(self, link: Link) -> None:
         self._writable[link.id] = None
-
-    def _handle(self, link: Link, item: Features | Message, now: Instant) -> None:
-        if isinstance(item, Features):
-            self._keeper.greet(link, item, now)
-        elif isinstance(item, GossipMessage) and item.channel == CHANNEL:
-            self._neighbourhood.hear(link, item.payload, now)
-        elif isinstance(item, GossipMessage):
-            self._gossip.gossip(link, item, now)
-        elif isinstance(item, BroadcastMessage) and item.channel == CHANNEL:
-            self._neighbourhood.hear(link, item.payload, now)
-        elif isinstance(item, BroadcastMessage):
-            self._gossip.broadcast(link, item, now)
-        elif isinstance(item, UnicastMessage):
-            if item.channel == CHANNEL:
-                raise BadMessage("the topology has no messages for a single peer")
-            self._gossip.unicast(link, item, now)
-        elif isinstance(item, Control):
-            self._hear_control(link, item)
-
-    def _hear_control(self, link: Link, message: Control) -> None:
-        if message.carrier >= len(link.carriers):
-            raise BadMessage(f"a control message for carrier {message.carrier}, which was not agreed on")
-        if link.is_up:
-            self._events.append(CarrierControl(link.id, message.carrier, message.tag, message.payload))
 
     def _encode(self, link: Link, item: Message | StatePart, now: Instant) -> list[Message]:
         if not isinstance(item, StatePart):

@@ -117,7 +117,9 @@ class MeshHost:
         match event:
             case Dial(target):
                 self.network.dial(self, target)
-            case CloseLink(link, _):
+            case CloseLink(link, _, last_words):
+                if last_words:
+                    self.network.send(link, last_words)
                 self.network.close(link)
             case Writable(link):
                 while data := self.mesh.pull(link, now):

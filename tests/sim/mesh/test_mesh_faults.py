@@ -138,6 +138,48 @@ def test_name_collision_is_never_retried_and_said() -> None:
     assert cluster.network.dials == 2
 
 
+def test_who_comes_second_with_a_name_is_kept_out_by_its_neighbours() -> None:
+    cluster = Cluster()
+    for number in range(1, 4):
+        cluster.start(number, *([1] * (number != 1)))
+    cluster.run_until(cluster.is_full_mesh, limit=5)
+    uid = cluster.hosts[3].mesh.config.uid
+    twin = cluster.start(4, 1, 2, name=PeerName(3))
+    cluster.run(60)
+    assert twin.mesh.terminations > 2
+    assert not twin.neighbours
+    for number in (1, 2):
+        host = cluster.hosts[number]
+        assert host.mesh.peers()[PeerName(3)].uid == uid
+        assert any("have one name" in text for text in host.mesh.collisions(cluster.network.clock.now))
+        assert PeerName(3) in host.established
+    assert all("have one name" in (view.reason or "") for view in twin.mesh.target_views())
+    cluster.stop(3)
+    cluster.run_until(lambda: len(twin.neighbours) == 2, limit=60)
+
+
+def test_a_host_that_is_its_own_target_dials_itself_once() -> None:
+    cluster = Cluster()
+    for dials, password in enumerate((None, b"secret"), start=1):
+        host = cluster.start(1, 1, password=password)
+        cluster.run(100)
+        assert cluster.network.dials == dials
+        (view,) = host.mesh.target_views()
+        assert view.never
+        assert "this host itself" in (view.reason or "")
+
+
+def test_who_is_beyond_the_limit_is_told_so() -> None:
+    cluster = Cluster()
+    cluster.start(1, conn_limit=1)
+    cluster.start(2, 1, discovery=False)
+    cluster.run(1)
+    late = cluster.start(3, 1, discovery=False)
+    cluster.run(1)
+    (view,) = late.mesh.target_views()
+    assert view.reason == "refused by the peer: the limit of connections is reached (--conn-limit 1)"
+
+
 def test_two_hosts_with_one_name_do_not_flood_the_network() -> None:
     cluster = _line(3)
     twin = cluster.start(4, 3, name=PeerName(1), discovery=False)
@@ -146,6 +188,8 @@ def test_two_hosts_with_one_name_do_not_flood_the_network() -> None:
     cluster.run(300)
     assert cluster.network.total_bytes - before < 100_000
     assert twin.neighbours
+    warned = [host.mesh.collisions(cluster.network.clock.now) for host in (twin, cluster.hosts[1])]
+    assert all("another host speaks in our name" in lines[0] for lines in warned), warned
 
 
 def test_connecting_to_oneself_is_not_repeated() -> None:

@@ -82,7 +82,7 @@ def test_an_observer_alone() -> None:
 @pytest.mark.parametrize(
     ("state", "info", "reason", "text"),
     [
-        ("failed", "this address is our own, retry: never", "", None),
+        ("failed", "this address is this host itself, retry: never", "", None),
         ("failed", "no route to host, retry in 5 s", "", "1 connection is down and will be tried again"),
         ("failed", "same name, retry: never", "", "1 connection is refused and will not be tried again"),
         ("pending", "02:00:00:00:00:02(h2)", "blocked", "1 peer is connected, but no frames get through"),

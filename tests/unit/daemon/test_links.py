@@ -122,6 +122,25 @@ async def test_a_closed_link_is_told_to_the_other_end_only(couple: Couple) -> No
     assert couple.here.closed == []
 
 
+async def test_last_words_arrive_before_the_end(couple: Couple) -> None:
+    ours, theirs = await couple.connect()
+    couple.here.links.close_link(ours, b"because of this")
+    await couple.there.until(lambda: couple.there.closed)
+    assert couple.there.heard == {theirs: b"because of this"}
+    assert couple.there.closed == [(theirs, "connection reset by peer")]
+    assert couple.here.closed == []
+
+
+async def test_whoever_heard_the_last_words_may_close_first(couple: Couple) -> None:
+    ours, theirs = await couple.connect()
+    couple.here.links.close_link(ours, b"because of this")
+    await couple.there.until(lambda: couple.there.heard)
+    couple.there.links.close_link(theirs)
+    couple.here.links.writable(ours)
+    assert couple.there.closed == []
+    assert couple.here.closed == []
+
+
 async def test_a_connection_may_be_turned_away(couple: Couple) -> None:
     couple.there.accepting = False
     ours, _ = await couple.connect()

@@ -96,7 +96,7 @@ def test_any_features_are_read_or_bad(values: dict[str, str]) -> None:
 def test_our_own_address_and_a_stranger_with_our_name() -> None:
     ours = config(2)
     theirs = read_features(GOOD)
-    with pytest.raises(Unacceptable, match="our own") as caught:
+    with pytest.raises(Unacceptable, match="this host itself") as caught:
         check_identity(ours, theirs)
     assert caught.value.for_ever
     with pytest.raises(Unacceptable, match="same name as we, 00:00:00:00:00:02") as caught:

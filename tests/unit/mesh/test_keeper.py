@@ -7,9 +7,9 @@ import pytest
 from mesh.builders import summary
 from mesh.stage import Stage
 from tulle.errors import BadMessage
-from tulle.mesh.connection import RIVAL_SECONDS
-from tulle.mesh.dialect import Control, Features, GossipMessage, Heartbeat
-from tulle.mesh.events import CloseLink, Dial, LinkDown, LinkId, LinkUp, MeshEvent
+from tulle.mesh.connection import FOREIGN_TRIAL_SECONDS, RIVAL_SECONDS, TRIAL_SECONDS
+from tulle.mesh.dialect import Control, Enquiry, Farewell, Features, GossipMessage, Heartbeat
+from tulle.mesh.events import CarrierControl, CloseLink, Dial, LinkDown, LinkId, LinkUp, MeshEvent
 from tulle.mesh.peername import PeerName
 from tulle.mesh.views import LinkState, TargetState
 
@@ -150,13 +150,112 @@ def test_gossip_of_a_rival_is_heard_and_its_control_is_not() -> None:
     assert not stage.sent(loser)
 
 
-def test_a_restarted_peer_replaces_its_earlier_run() -> None:
+def _twins(tells_all: bool = True) -> tuple[Stage, LinkId, LinkId]:
+    """A link, and a connection of another process under the same name."""
     stage = Stage()
-    first = stage.accept()
-    assert first is not None
-    stage.greet(first, 2, conn_id=stage.our_conn_id(first) ^ 1)
-    second = stage.meet(2, uid=99)
+    first = stage.meet(2, tells_all=tells_all)
+    second = stage.meet(2, uid=99, tells_all=tells_all)
+    stage.mesh.collect()
+    return stage, first, second
+
+
+def test_a_restarted_peer_replaces_its_earlier_run_when_that_is_gone() -> None:
+    stage, first, second = _twins()
+    stage.mesh.closed(first, "connection reset", stage.now)
     assert [view.link for view in stage.mesh.links()] == [second]
+    assert not stage.mesh.collisions(stage.now)
+
+
+def test_a_restarted_peer_replaces_its_earlier_run_when_that_is_silent() -> None:
+    for tells_all, patience in ((True, TRIAL_SECONDS), (False, FOREIGN_TRIAL_SECONDS)):
+        stage, first, second = _twins(tells_all)
+        assert (Enquiry() if tells_all else Heartbeat()) in stage.sent(first)
+        stage.pass_time(patience - 0.1)
+        assert {view.link for view in stage.mesh.links()} == {first, second}
+        stage.pass_time(0.1)
+        assert [view.link for view in stage.mesh.links()] == [second]
+        assert not stage.mesh.collisions(stage.now)
+
+
+@pytest.mark.parametrize("tells_all", [True, False])
+def test_the_second_of_two_living_hosts_with_one_name_is_refused_and_told(tells_all: bool) -> None:
+    stage, first, second = _twins(tells_all)
+    stage.give(first, Heartbeat())
+    (close,) = _of(CloseLink, stage.mesh.collect())
+    assert isinstance(close, CloseLink)
+    assert close.link == second
+    assert "have one name" in close.reason
+    assert "--name" in close.reason
+    assert bool(close.last_words) is tells_all
+    assert (Farewell(close.reason) in stage.sessions[second].sent) is tells_all
+    assert stage.mesh.collisions(stage.now) == [close.reason]
+    stage.pass_time(700)
+    assert not stage.mesh.collisions(stage.now)
+
+
+def test_what_is_said_on_trial_is_heard_once_the_trial_is_won() -> None:
+    stage, first, second = _twins()
+    stage.tell(second, 2, summary(2, 1, uid=99, version=3))
+    stage.give(second, Control(0, 0, b""))
+    assert stage.mesh.peers()[PeerName(2)].version == 0
+    stage.mesh.closed(first, "connection reset", stage.now)
+    assert stage.mesh.peers()[PeerName(2)].version == 3
+    assert _of(CarrierControl, stage.mesh.collect())
+
+
+def test_who_says_too_much_on_trial_is_closed() -> None:
+    stage, first, second = _twins()
+    stage.give(second, *[GossipMessage("c", PeerName(2), bytes(1 << 20))] * 5)
+    assert [event.link for event in _of(CloseLink, stage.mesh.collect())] == [second]
+    assert [view.link for view in stage.mesh.links()] == [first]
+
+
+def test_a_dialled_twin_is_shown_with_the_reason_and_tried_again() -> None:
+    stage = Stage()
+    first = stage.meet(2)
+    link = _dial(stage, "10.0.0.7")
+    stage.greet(link, 2, uid=99)
+    stage.give(first, Heartbeat())
+    (view,) = stage.mesh.target_views()
+    assert "have one name" in (view.reason or "")
+    assert not view.never
+    assert _of(Dial, stage.pass_time(10))
+
+
+def test_an_enquiry_is_answered_at_once() -> None:
+    stage = Stage()
+    link = stage.meet(2)
+    stage.sent(link)
+    stage.give(link, Enquiry())
+    assert Heartbeat() in stage.sent(link)
+
+
+def test_a_farewell_closes_and_shows_its_reason() -> None:
+    stage = Stage()
+    link = _dial(stage)
+    stage.greet(link, 2)
+    stage.sessions[link].sent.clear()
+    stage.give(link, Farewell("no room\x1b[31m " + "x" * 5000))
+    (close,) = _of(CloseLink, stage.mesh.collect())
+    assert isinstance(close, CloseLink)
+    assert not close.last_words
+    (view,) = stage.mesh.target_views()
+    assert (view.reason or "").startswith("refused by the peer: no room?[31m xx")
+    assert len(view.reason or "") < 600
+
+
+def test_a_connection_to_ourselves_ends_at_both_ends_and_for_ever() -> None:
+    stage = Stage()
+    ours = _dial(stage)
+    accepted = stage.accept()
+    assert accepted is not None
+    stage.greet(accepted, 1, conn_id=stage.our_conn_id(ours))
+    assert {event.link for event in _of(CloseLink, stage.mesh.collect())} == {ours, accepted}
+    (view,) = stage.mesh.target_views()
+    assert view.never
+    assert "this host itself" in (view.reason or "")
+    assert not _of(Dial, stage.pass_time(1000))
+    assert not stage.mesh.collisions(stage.now)
 
 
 def test_a_stranger_with_our_name_is_never_dialled_again() -> None:
@@ -252,8 +351,8 @@ def test_the_limit_on_links_holds() -> None:
         stage.greet(link, peer)
     (close,) = _of(CloseLink, stage.mesh.collect())
     assert isinstance(close, CloseLink)
-    assert "limit of 2 connections" in close.reason
-    assert stage.accept() is None
+    assert "--conn-limit 2" in close.reason
+    assert Farewell(close.reason) in stage.sessions[close.link].sent
 
 
 def test_terminations_are_counted() -> None:

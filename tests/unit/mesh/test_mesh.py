@@ -202,7 +202,6 @@ def test_views() -> None:
 
 
 def test_refusals_are_logged() -> None:
-    stage = Stage(conn_limit=1)
-    stage.meet(2)
-    assert stage.accept() is None
+    stage = Stage()
+    assert None in [stage.accept() for _ in range(40)]
     assert any(isinstance(event, Log) and "refused" in event.text for event in stage.mesh.collect())

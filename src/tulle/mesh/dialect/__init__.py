@@ -53,7 +53,19 @@ class UnicastMessage:
     payload: bytes
 
 
-Message = Heartbeat | Control | GossipMessage | BroadcastMessage | UnicastMessage
+@dataclass(frozen=True, slots=True)
+class Enquiry:
+    """Are you there? A peer of our kind answers with a heartbeat at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The sender closes this connection, and this is why: text for a person, not to be trusted."""
+
+    reason: str
+
+
+Message = Heartbeat | Control | GossipMessage | BroadcastMessage | UnicastMessage | Enquiry | Farewell
 
 
 @dataclass(frozen=True, slots=True)

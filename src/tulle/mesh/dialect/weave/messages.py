@@ -7,6 +7,8 @@ from tulle.errors import BadMessage
 from tulle.mesh.dialect import (
     BroadcastMessage,
     Control,
+    Enquiry,
+    Farewell,
     GossipMessage,
     Heartbeat,
     Message,
@@ -18,7 +20,12 @@ from tulle.mesh.peername import PeerName
 HEARTBEAT, GOSSIP, UNICAST, BROADCAST, CONTROL = 0, 4, 5, 6, 7
 """Tags 1 to 3 come from peers too old to name carriers; like unknown tags they say nothing to us."""
 
+ENQUIRY, FAREWELL = 0x65, 0x66
+"""Our own. The original ignores tags that it does not know, so nobody is harmed by them."""
+
 MAX_CHANNEL_NAME = 128
+MAX_REASON = 1024
+"""Bytes of a farewell."""
 
 _ROUTED = (gob.STRING, gob.UINT, gob.BYTES)
 _ADDRESSED = (gob.STRING, gob.UINT, gob.UINT, gob.BYTES)
@@ -42,6 +49,10 @@ def encode_message(message: Message) -> bytes:
     match message:
         case Heartbeat():
             return bytes((HEARTBEAT,))
+        case Enquiry():
+            return bytes((ENQUIRY,))
+        case Farewell(reason):
+            return bytes((FAREWELL,)) + reason.encode()[:MAX_REASON]
         case Control(carrier, tag, payload):
             return bytes((CONTROL, carrier, tag)) + payload
         case GossipMessage(channel, src, payload):
@@ -72,6 +83,10 @@ def decode_message(body: bytes) -> Message | None:
         if len(rest) < 2:
             raise BadMessage("a control message is too short")
         return Control(rest[0], rest[1], rest[2:])
+    if tag == ENQUIRY:
+        return Enquiry()
+    if tag == FAREWELL:
+        return Farewell(rest[:MAX_REASON].decode(errors="replace"))
     return None
 
 

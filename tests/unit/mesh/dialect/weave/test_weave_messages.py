@@ -9,6 +9,8 @@ from tulle.errors import BadMessage
 from tulle.mesh.dialect import (
     BroadcastMessage,
     Control,
+    Enquiry,
+    Farewell,
     GossipMessage,
     Heartbeat,
     Message,
@@ -17,6 +19,7 @@ from tulle.mesh.dialect import (
 from tulle.mesh.dialect.weave import gob
 from tulle.mesh.dialect.weave.messages import (
     MAX_CHANNEL_NAME,
+    MAX_REASON,
     decode_features,
     decode_message,
     encode_features,
@@ -33,12 +36,21 @@ MESSAGES: list[Message] = [
     GossipMessage("topology", SRC, b"state"),
     BroadcastMessage("IPallocation", SRC, b""),
     UnicastMessage("IPallocation", SRC, DST, bytes(1000)),
+    Enquiry(),
+    Farewell("the room is full"),
 ]
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 def test_every_message_survives_the_round_trip(message: Message) -> None:
     assert decode_message(encode_message(message)) == message
+
+
+def test_a_farewell_is_text_of_limited_length_whatever_arrives() -> None:
+    assert len(encode_message(Farewell("ü" * 5000))) == 1 + MAX_REASON
+    heard = decode_message(b"\x66\xff\xfe" + b"x" * 5000)
+    assert isinstance(heard, Farewell)
+    assert len(heard.reason) == MAX_REASON
 
 
 @pytest.mark.parametrize("vector", vectors("gossip-msg"), ids=lambda vector: vector["name"])
