@@ -1,0 +1,118 @@
+"""The search for the largest packet that a path of Weave's format takes.
+
+It begins with what the kernel knows of the path, which is tested first: the other end acknowledges each test
+that arrives. What is not acknowledged is too large, and half the way between what passed and what did not is
+tested next. Unlike the original's, this search never ends: what is in use is tested again and again, so that
+a path is noticed which takes less than before; and now and then the kernel is asked anew, and more is tried.
+"""
+
+from math import inf
+
+SMALLEST = 552
+"""What is taken to pass without a test; so does the original."""
+
+FIRST_WAIT = 0.01
+ATTEMPTS = 8
+"""A test is sent so often, each time after twice the time before: 2.55 seconds in all."""
+
+PATIENCE = 0.3
+"""Seconds; with a known round-trip time it is this, or eight such times if that is more."""
+
+RETEST = 2.0
+"""Seconds from an acknowledged test to the next of the same size."""
+
+
+class MtuSearch:
+    """MTUs here are those of the overlay: of the packets inside. Times are monotonic seconds.
+
+    ``usual`` is the MTU to use while nothing is known.
+    """
+
+    def __init__(self, usual: int) -> None:
+        self.rtt: float | None = None
+        """Seconds from a test to its acknowledgement."""
+        self._usual = usual
+        self._limit = 0
+        self._trusting = False
+        self._good, self._bad = SMALLEST, 0
+        self._candidate = self._sent = 0
+        self._first_sent = 0.0
+        self._next = inf
+
+    @property
+    def known(self) -> bool:
+        """Whether the kernel has said what it knows."""
+        return self._limit > 0
+
+    @property
+    def in_use(self) -> int:
+        """The MTU to use now. The kernel's word is trusted until a test proves it wrong."""
+        if not self.known:
+            return self._usual
+        return self._limit if self._trusting else self._good
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to be found out."""
+        return self.known and self._good + 1 >= self._bad
+
+    def limit(self, mtu: int, now: float) -> None:
+        """The kernel sends no packets larger than this."""
+        mtu = max(mtu, SMALLEST)
+        if mtu == self._limit and (self._good == mtu or not self.settled):
+            return
+        self._trusting = not self.known or mtu < self.in_use
+        self._limit = mtu
+        self._good, self._bad = min(self._good, mtu), mtu + 1
+        self._test(mtu, now)
+
+    def passed(self, mtu: int, now: float) -> None:
+        """A test of this size has arrived at the other end."""
+        if not SMALLEST <= mtu <= self._limit:
+            return
+        if mtu == self._candidate and self._sent == 1:
+            self.rtt = now - self._first_sent
+        self._good = max(self._good, mtu)
+        if self._good >= self._bad:  # the acknowledgement of what was given up came late
+            self._bad = self._limit + 1
+        if self._candidate <= self._good:
+            self._go_on(now)
+
+    def due(self) -> float:
+        """When ``turn`` has something to do."""
+        return self._next
+
+    def turn(self, now: float) -> int | None:
+        """The size to test now, if one is to be tested."""
+        if now >= self._next and self._sent and self._given_up():
+            self._failed(now)
+        if now < self._next:
+            return None
+        if not self._sent:
+            self._first_sent = now
+        self._next = now + FIRST_WAIT * 2**self._sent
+        self._sent += 1
+        return self._candidate
+
+    def _test(self, mtu: int, at: float) -> None:
+        self._candidate, self._sent, self._next = mtu, 0, at
+
+    def _given_up(self) -> bool:
+        waited = FIRST_WAIT * (2**self._sent - 1)
+        enough = inf if self.rtt is None else max(PATIENCE, 8 * self.rtt)
+        return self._sent >= ATTEMPTS or waited >= enough
+
+    def _go_on(self, now: float) -> None:
+        """Test more if there is more to be found out, or else what is in use again in a while."""
+        if self.settled:
+            self._test(self._good, now + RETEST)
+        else:
+            self._test((self._good + self._bad) // 2, now)
+
+    def _failed(self, now: float) -> None:
+        """What was tested does not pass."""
+        if self._candidate <= self._good:
+            self._good = SMALLEST
+        self._bad = self._candidate
+        self._trusting = False
+        self._go_on(now)
