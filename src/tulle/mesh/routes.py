@@ -28,6 +28,7 @@ class Routes:
         self._generation = -1
         self._unicast: dict[bool, dict[PeerName, PeerName]] = {}
         self._places: dict[tuple[bool, PeerName], _Place] = {}
+        self._behind: dict[PeerName, Mapping[PeerName, frozenset[PeerName]]] = {}
 
     @property
     def unicast(self) -> Mapping[PeerName, PeerName]:
@@ -51,6 +52,23 @@ class Routes:
         """The neighbour from which frames that ``source`` broadcasts come to us; None if none do."""
         return self._place(source, all_connections=False).parent
 
+    def behind(self, source: PeerName) -> Mapping[PeerName, frozenset[PeerName]]:
+        """Who gets frames that ``source`` broadcasts from each of our children, the child included."""
+        self._sync()
+        found = self._behind.get(source)
+        if found is None:
+            found = self._behind[source] = self._search_behind(source)
+        return found
+
+    def first_to_spread(self, source: PeerName, among: frozenset[PeerName]) -> PeerName | None:
+        """Which of these peers is the first to pass on frames that ``source`` broadcasts."""
+        start = self._graph.bit(source)
+        if start is None:
+            return None
+        names = self._graph.names
+        spreading = (names[bit] for bit, _, _ in _expand(self._graph, self._graph.mutual, start))
+        return next((name for name in spreading if name in among), None)
+
     def _edges(self, all_connections: bool) -> list[int]:
         return self._graph.listed if all_connections else self._graph.mutual
 
@@ -59,6 +77,7 @@ class Routes:
             self._generation = self._graph.generation
             self._unicast.clear()
             self._places.clear()
+            self._behind.clear()
 
     def _next_hops(self, all_connections: bool) -> dict[PeerName, PeerName]:
         self._sync()
@@ -104,6 +123,25 @@ class Routes:
             if reached_me and not edges[me] & ~reached:
                 return _Place(parent, ())
         return _Place(parent, ())
+
+    def _search_behind(self, source: PeerName) -> dict[PeerName, frozenset[PeerName]]:
+        graph = self._graph
+        me, start = graph.bit(self._me), graph.bit(source)
+        if me is None or start is None:
+            return {}
+        masks: dict[int, int] = {}
+        everybody = len(self.unicast) + 1
+        for bit, found, reached in _expand(graph, graph.mutual, start):
+            if bit == me:
+                masks = {child: 1 << child for child in bits(found)}
+            elif found:
+                parent = next((child for child, mask in masks.items() if mask >> bit & 1), None)
+                if parent is not None:
+                    masks[parent] |= found
+            if reached.bit_count() == everybody:
+                break
+        names = graph.names
+        return {names[child]: frozenset(names[bit] for bit in bits(mask)) for child, mask in masks.items()}
 
 
 def _expand(graph: Graph, edges: list[int], start: int) -> Iterator[tuple[int, int, int]]:

@@ -123,10 +123,32 @@ def test_routes_follow_changes() -> None:
     assert routes.broadcast(PeerName(2)) == ()
 
 
+@given(shuffled_graphs())
+def test_behind_our_children_is_who_hears_a_broadcast_through_them(network: tuple[int, Graph]) -> None:
+    count, graph = network
+    at = {PeerName(name): Routes(graph, PeerName(name)) for name in range(1, count + 1)}
+    for source in at:
+        for routes in at.values():
+            behind = routes.behind(source)
+            assert set(behind) == set(routes.broadcast(source))
+            for child, peers in behind.items():
+                below = at[child].behind(source).values()
+                assert peers == frozenset({child}).union(*below)
+
+
+def test_the_first_to_spread_is_nearest_to_the_source_and_then_lowest() -> None:
+    routes = Routes(_graph(_peers(5, {(1, 2), (1, 3), (2, 4), (3, 5)})), PeerName(5))
+    assert routes.first_to_spread(PeerName(1), frozenset(map(PeerName, (2, 3, 4)))) == 2
+    assert routes.first_to_spread(PeerName(5), frozenset(map(PeerName, (1, 2)))) == 1
+    assert routes.first_to_spread(PeerName(1), frozenset()) is None
+    assert routes.first_to_spread(PeerName(9), frozenset({PeerName(1)})) is None
+
+
 def test_unknown_peers_have_no_routes() -> None:
     routes = Routes(_graph(_peers(2, {(1, 2)})), PeerName(1))
     assert routes.broadcast(PeerName(9)) == ()
     assert routes.parent(PeerName(9)) is None
+    assert routes.behind(PeerName(9)) == {}
     assert not Routes(Graph(), PeerName(1)).unicast
 
 
