@@ -1,0 +1,83 @@
+"""How it stands between us and one peer that we have no direct link to."""
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+
+from tulle.datapath.sleeve.orders import Endpoint, NativePath
+from tulle.mesh.backoff import Backoff
+from tulle.mesh.peername import PeerName
+
+
+class Talk(Enum):
+    """How far the two have come in arranging an attempt."""
+
+    NONE = auto()
+    OFFERED = auto()
+    ANSWERED = auto()
+    STARTING = auto()
+
+
+class Path(StrEnum):
+    """How the direct path is doing: none, both ends send, it works, it has worked and may again."""
+
+    NONE = "relayed"
+    TRYING = "trying"
+    MET = "direct"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What an attempt needs: the keys, and where the peer may be."""
+
+    path: NativePath
+    endpoints: tuple[Endpoint, ...]
+
+
+@dataclass(slots=True)
+class Encounter:
+    """All that we remember of it. Times are monotonic.
+
+    ``leads``: we make the offers; the other end only asks for them. ``due`` is when we next say something by
+    ourselves, ``until`` when we stop waiting for what the talk lacks, ``patience`` when a try counts as
+    failed. ``local``: where the peer is in its own network, as it says.
+    """
+
+    peer: PeerName
+    leads: bool
+    due: float = math.inf
+    talk: Talk = Talk.NONE
+    until: float = math.inf
+    path: Path = Path.NONE
+    patience: float = math.inf
+    attempt: int = 0
+    private: bytes = field(default=b"", repr=False)
+    said_at: float = -math.inf
+    heard_at: float = -math.inf
+    met_at: float = math.inf
+    agreed: Agreed | None = None
+    local: frozenset[Endpoint] = frozenset()
+    tries: int = 0
+    reason: str = "not tried yet"
+    backoff: Backoff = field(default_factory=Backoff)
+
+    @property
+    def deadline(self) -> float:
+        """When there is something to do."""
+        return min(self.due, self.until, self.patience)
+
+    def silence(self) -> None:
+        """The talk is over, or has come to nothing."""
+        self.talk, self.until, self.agreed, self.private = Talk.NONE, math.inf, None, b""
+
+
+@dataclass(frozen=True, slots=True)
+class EncounterView:
+    """For people. ``retry_at`` is monotonic, None if the other end decides or a path works."""
+
+    peer: PeerName
+    path: Path
+    tries: int
+    reason: str
+    retry_at: float | None
