@@ -83,6 +83,7 @@ class EchoJudge:
         self.small_passes = False
         """While unhealthy: small frames are answered, so it is the size that does not pass."""
         self.next_turn = now
+        self._pace = 1
         self._sequence = 0
         self._open: dict[int, _Question] = {}
         self._late: dict[int, _Question] = {}
@@ -117,13 +118,27 @@ class EchoJudge:
             self.small_passes = False
         elif not self.healthy:
             self.next_turn = now
+        if self.healthy and self._pace > 1:
+            self.next_turn = self._moment_after(now + (self._pace - 0.5) * INTERVAL)
+
+    def relax(self, pace: int, now: float) -> None:
+        """Ask only every ``pace`` intervals while answers come; silence is looked into as soon as ever."""
+        self._pace = pace
+        self.next_turn = min(self.next_turn, now + pace * INTERVAL)
+
+    @property
+    def shaky(self) -> bool:
+        """The last answers that were due have not come."""
+        return self._missed > 0
 
     def _following(self, now: float) -> float:
         """When the next turn is: an interval from now, at the moment that this path shares with others."""
         if not self.healthy:
             return now + INTERVAL
-        passed = now + INTERVAL / 2 - self._moment
-        return math.ceil(passed / INTERVAL) * INTERVAL + self._moment
+        return self._moment_after(now + INTERVAL / 2)
+
+    def _moment_after(self, time: float) -> float:
+        return math.ceil((time - self._moment) / INTERVAL) * INTERVAL + self._moment
 
     def _ask(self, full: bool, now: float) -> tuple[int, bool]:
         self._sequence += 1
