@@ -10,12 +10,6 @@
 #define HEARTBEAT_ETHERTYPE 0
 #define ECHO_OP_OFFSET (ETH_HLEN + offsetof(struct echo, op))
 
-struct arrival {
-	__u32 src, dst;
-	__u32 remote;
-	__u32 hops_left;
-};
-
 /* Hand a frame to the daemon. If there is no daemon there is no TAP, and the frame goes nowhere. */
 static __always_inline int to_daemon(struct __sk_buff *skb, const struct config *cfg, __u8 kind,
 				    const struct arrival *from)
@@ -44,8 +38,8 @@ static __always_inline int echo_op(struct __sk_buff *skb, __be16 ethertype)
 	return echo.magic == bpf_htonl(ECHO_MAGIC) ? echo.op : 0;
 }
 
-/* Turn an echo round. A neighbour's goes back where it came from; one that was relayed takes our route to its
- * source. Either way the answer is no bigger than the question and goes to a peer that the daemon told us of.
+/* Turn an echo round. A tunnel's goes back where it came from; one that was relayed, or came by the sleeve, takes our route
+ * to its source. Either way the answer is no bigger than the question and goes to a peer that the daemon told us of.
  */
 static __always_inline int answer_echo(struct __sk_buff *skb, const struct config *cfg, const struct arrival *from)
 {
@@ -53,7 +47,7 @@ static __always_inline int answer_echo(struct __sk_buff *skb, const struct confi
 	__u8 op = ECHO_ANSWER;
 
 	if (!hop || hop->remote != from->remote)
-		hop = from->hops_left < HOP_LIMIT ? known_hop(&routes, from->src) : NULL;
+		hop = from->hops_left < HOP_LIMIT || is_by_sleeve(from->remote) ? known_hop(&routes, from->src) : NULL;
 	if (!hop)
 		return drop(DROP_CONTROL);
 	if (bpf_skb_store_bytes(skb, ECHO_OP_OFFSET, &op, sizeof(op), 0))
@@ -62,12 +56,15 @@ static __always_inline int answer_echo(struct __sk_buff *skb, const struct confi
 	return send(skb, cfg, cfg->self, from->src, hop, HOP_LIMIT);
 }
 
-/* A control frame for this host, from the wire. */
+/* A control frame for this host, from the wire. Heartbeats speak of a tunnel, so they must have come by one. */
 static __always_inline int take_control(struct __sk_buff *skb, const struct config *cfg, __be16 ethertype,
 					const struct arrival *from)
 {
-	if (ethertype == bpf_htons(HEARTBEAT_ETHERTYPE))
-		return known_hop(&direct, from->src) ? to_daemon(skb, cfg, TAP_DIRECT, from) : drop(DROP_CONTROL);
+	if (ethertype == bpf_htons(HEARTBEAT_ETHERTYPE)) {
+		if (is_by_sleeve(from->remote) || !known_hop(&direct, from->src))
+			return drop(DROP_CONTROL);
+		return to_daemon(skb, cfg, TAP_DIRECT, from);
+	}
 	switch (echo_op(skb, ethertype)) {
 	case ECHO_ASK:
 		return answer_echo(skb, cfg, from);

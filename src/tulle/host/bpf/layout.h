@@ -40,6 +40,18 @@ struct tap_header {
 	__u8 spare[2];
 } __attribute__((packed));
 
+/* Before a data frame that goes to a neighbour by the sleeve, or came from there. Looks like an Ethernet header. */
+#define TAP_DATA 0x7a
+struct data_header {
+	__u8 kind;
+	__u8 hops_left;
+	__be16 dst;
+	__be16 src;
+	__be16 via;                 /* the neighbour, by its short id */
+	__u8 spare[4];
+	__be16 ethertype;           /* IP, whatever the frame is */
+} __attribute__((packed));
+
 /* A question that the other side's kernel answers without its daemon. Both MAC addresses are zero. */
 #define ECHO_ETHERTYPE 0x88b5
 #define ECHO_MAGIC 0x74756c65   /* "tule" */
@@ -67,7 +79,7 @@ struct place {
 };
 
 struct hop {
-	__u32 remote;               /* 0: no such hop */
+	__u32 remote;               /* the neighbour's address, or its short id and SLEEVE_NEIGHBOURS; 0: no such hop */
 	__u32 local;                /* outer source address; 0: the kernel chooses */
 	__u32 carrier;
 };
@@ -95,7 +107,7 @@ struct child {
 };
 
 struct tree {
-	__u32 parent;               /* the only address whose copies of this source's frames are taken; 0: none */
+	__u32 parent;               /* the only neighbour whose copies of this source's frames are taken; 0: none */
 	__u32 count;
 	struct child children[MAX_CHILDREN];
 };
@@ -117,6 +129,8 @@ enum counter {
 	ECHO_ANSWERED,
 	CONTROL_IN,
 	CONTROL_OUT,
+	SLEEVE_OUT,         /* frames given to the daemon for a neighbour */
+	SLEEVE_IN,          /* frames that the daemon had from one */
 	/* drops */
 	DROP_UNCONFIGURED,
 	DROP_MALFORMED,

@@ -97,9 +97,12 @@ static __always_inline void count(__u32 what)
 		(*value)++;
 }
 
+/* How many packets a frame is on the wire. Of one that a program has made shorter the kernel knows only their size. */
 static __always_inline __u32 packets(const struct __sk_buff *skb)
 {
-	return skb->gso_segs ? skb->gso_segs : 1;
+	if (skb->gso_segs)
+		return skb->gso_segs;
+	return skb->gso_size ? (skb->len + skb->gso_size - 1) / skb->gso_size : 1;
 }
 
 static __always_inline void count_sent(const struct __sk_buff *skb, __u32 peer)

@@ -1,8 +1,8 @@
-/* Sending: naming the tunnel's other end, and copying along a tree. */
+/* Sending: to a neighbour, whichever carrier reaches it, and copying along a tree. */
 #ifndef TULLE_SEND_H
 #define TULLE_SEND_H
 
-#include "talks.h"
+#include "sleeve.h"
 
 #define AIMED 0x7475    /* skb->tc_index: the tunnel key is set, from_bridge has nothing to add */
 #define LANED 0x7476    /* the same for a frame that is sent by a lane */
@@ -19,10 +19,12 @@ static __always_inline long aim(struct __sk_buff *skb, __u32 src, __u32 dst, con
 	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_ZERO_CSUM_TX | BPF_F_DONT_FRAGMENT);
 }
 
-/* Aim and send from a program that is not the tunnel's own egress. */
+/* Send to a neighbour from a program that is not the tunnel's own egress. */
 static __always_inline int send(struct __sk_buff *skb, const struct config *cfg, __u32 src, __u32 dst,
 				const struct hop *hop, __u32 hops_left)
 {
+	if (hop->carrier == CARRIER_SLEEVE)
+		return send_by_sleeve(skb, cfg, src, dst, hop, hops_left);
 	if (aim(skb, src, dst, hop, hops_left))
 		return drop(DROP_SEND);
 	skb->tc_index = AIMED;
@@ -47,7 +49,7 @@ static __always_inline const struct hop *known_hop(void *map, __u32 id)
 {
 	const struct hop *hop = bpf_map_lookup_elem(map, &id);
 
-	return hop && hop->remote && hop->carrier == CARRIER_VXLAN ? hop : NULL;
+	return hop && hop->remote && (hop->carrier == CARRIER_VXLAN || hop->carrier == CARRIER_SLEEVE) ? hop : NULL;
 }
 
 /* The lane to a peer, if it may be used and leads the way that the route does; else 0. */
@@ -63,46 +65,74 @@ static __noinline __u32 lane_to(__u32 peer, const struct hop *route)
 
 struct flood {
 	struct __sk_buff *skb;
+	const struct config *cfg;
 	const struct tree *tree;
 	__u32 src;
 	__u32 hops_left;
-	__u32 vx_if;
-	__u32 from;             /* never back to this address */
+	__u32 from;             /* never back to this neighbour */
+	__u32 carrier;          /* children reached by this one get their copy now */
+	__u32 others;           /* whether some are reached by another */
 };
+
+static __always_inline long copy_by_sleeve(const struct flood *flood, const struct child *child)
+{
+	struct data_header header = data_header(flood->src, child->peer, &child->hop, flood->hops_left);
+
+	count(SLEEVE_OUT);
+	return bpf_skb_store_bytes(flood->skb, 0, &header, sizeof(header), 0) ||
+	       bpf_clone_redirect(flood->skb, flood->cfg->tap_if, 0);
+}
+
+static __always_inline long copy_by_tunnel(const struct flood *flood, const struct child *child)
+{
+	return aim(flood->skb, flood->src, child->peer, &child->hop, flood->hops_left) ||
+	       bpf_clone_redirect(flood->skb, flood->cfg->vx_if, 0);
+}
 
 static long flood_one(__u32 index, struct flood *flood)
 {
 	const struct child *child;
+	long failed;
 
 	if (index >= MAX_CHILDREN)
 		return 1;
 	child = &flood->tree->children[index];
 	if (!child->hop.remote || child->hop.remote == flood->from)
 		return 0;
-	if (aim(flood->skb, flood->src, child->peer, &child->hop, flood->hops_left) ||
-	    bpf_clone_redirect(flood->skb, flood->vx_if, 0)) {
-		count(DROP_SEND);
+	if (child->hop.carrier != flood->carrier) {
+		flood->others = 1;
 		return 0;
 	}
-	count(COPIES);
-	count_sent(flood->skb, child->peer);
+	failed = flood->carrier == CARRIER_SLEEVE ? copy_by_sleeve(flood, child) : copy_by_tunnel(flood, child);
+	count(failed ? DROP_SEND : COPIES);
+	if (!failed)
+		count_sent(flood->skb, child->peer);
 	return 0;
 }
 
-/* Send a copy to each child in the tree of `src`. */
-static __always_inline void flood_tree(struct __sk_buff *skb, const struct config *cfg, const struct tree *tree,
-				       __u32 src, __u32 hops_left, __u32 from)
+/* Send a copy to each child in the tree of `src` that is reached by a tunnel. Are there others? */
+static __always_inline __u32 flood_by_tunnel(struct flood *flood)
 {
-	struct flood flood = {
-		.skb = skb, .tree = tree, .src = src, .hops_left = hops_left, .vx_if = cfg->vx_if, .from = from,
-	};
-
-	if (!tree->count)
-		return;
-	skb->tc_index = AIMED;
-	bpf_loop(tree->count, flood_one, &flood, 0);
-	skb->tc_index = 0;
+	if (!flood->tree->count)
+		return 0;
+	flood->carrier = CARRIER_VXLAN;
+	flood->skb->tc_index = AIMED;
+	bpf_loop(flood->tree->count, flood_one, flood, 0);
+	flood->skb->tc_index = 0;
 	count(FLOODED);
+	return flood->others;
+}
+
+/* Then to each that is reached by the sleeve. The header that stands before those copies cannot be taken off again here, so
+ * the frame is good for nothing else afterwards.
+ */
+static __always_inline int flood_by_sleeve(struct flood *flood)
+{
+	flood->carrier = CARRIER_SLEEVE;
+	if (make_room(flood->skb))
+		return drop(DROP_SEND);
+	bpf_loop(flood->tree->count, flood_one, flood, 0);
+	return TC_ACT_SHOT;
 }
 
 #endif

@@ -22,13 +22,12 @@ static __always_inline int spread_own(struct __sk_buff *skb, const struct config
 {
 	__u32 self = cfg->self;
 	const struct tree *tree = bpf_map_lookup_elem(&trees, &self);
+	struct flood flood = { .skb = skb, .cfg = cfg, .tree = tree, .src = self, .hops_left = HOP_LIMIT };
 
-	if (tree)
-		flood_tree(skb, cfg, tree, self, HOP_LIMIT, 0);
-	return TC_ACT_SHOT;
+	return tree && flood_by_tunnel(&flood) ? flood_by_sleeve(&flood) : TC_ACT_SHOT;
 }
 
-/* Send to one peer: by its lane if there is one, else by the tunnel to the next hop. Either may be the device that the
+/* Send to one peer: by its lane if there is one, else to the next hop. The lane or the tunnel may be the device that the
  * frame is leaving by already.
  */
 static __always_inline int send_to(struct __sk_buff *skb, const struct config *cfg, const struct talk *talk)
@@ -36,7 +35,7 @@ static __always_inline int send_to(struct __sk_buff *skb, const struct config *c
 	count_sent(skb, talk->peer);
 	if (talk->lane)
 		return talk->lane == skb->ifindex ? TC_ACT_OK : send_by_lane(skb, talk->lane);
-	if (skb->ifindex != cfg->vx_if)
+	if (skb->ifindex != cfg->vx_if || talk->hop.carrier == CARRIER_SLEEVE)
 		return send(skb, cfg, cfg->self, talk->peer, &talk->hop, HOP_LIMIT);
 	return aim(skb, cfg->self, talk->peer, &talk->hop, HOP_LIMIT) ? drop(DROP_SEND) : TC_ACT_OK;
 }
@@ -147,29 +146,41 @@ static __always_inline bool is_from_parent(const struct tree *tree, const struct
 		return tree->parent == from->remote;
 	}
 	hop = known_hop(&direct, from->src);
-	if (hop && hop->remote == from->remote)
+	if (from->remote == (SLEEVE_NEIGHBOURS | from->src) || (hop && hop->remote == from->remote))
 		return true;
 	count(DROP_NO_TREE);
 	return false;
 }
 
 /* Copy on what is for everybody, and what is for a MAC address that nobody here knows: its source looks for it along the
- * same tree.
+ * same tree. The frame itself is for this host too; if copying spends it, that is one more copy, which comes back as TAKEN.
  */
-static __always_inline void spread(struct __sk_buff *skb, const struct config *cfg, const struct tree *tree,
-				   const struct arrival *from)
+static __always_inline int spread(struct __sk_buff *skb, const struct config *cfg, const struct tree *tree,
+				  const struct arrival *from)
 {
+	struct flood flood = {
+		.skb = skb, .cfg = cfg, .tree = tree, .src = from->src, .hops_left = from->hops_left - 1, .from = from->remote,
+	};
+
 	if (!tree || tree->parent != from->remote)
-		return;
-	if (from->hops_left > 1)
-		flood_tree(skb, cfg, tree, from->src, from->hops_left - 1, from->remote);
-	else if (tree->count)
-		count(DROP_HOPS);
+		return TC_ACT_OK;
+	if (from->hops_left <= 1) {
+		if (tree->count)
+			count(DROP_HOPS);
+		return TC_ACT_OK;
+	}
+	if (!flood_by_tunnel(&flood))
+		return TC_ACT_OK;
+	skb->tc_index = TAKEN;
+	if (bpf_clone_redirect(skb, cfg->vx_if, BPF_F_INGRESS))
+		count(DROP_SEND);
+	skb->tc_index = 0;
+	return flood_by_sleeve(&flood);
 }
 
 /* A frame that this processor has not just seen the like of. */
 static __always_inline int take(struct __sk_buff *skb, const struct config *cfg, mac_t src, mac_t dst, int group,
-				const struct arrival *from)
+				struct talk *talk, const struct arrival *from)
 {
 	const struct tree *tree = NULL;
 	int unknown = !group && find(dst) == NOWHERE;
@@ -180,8 +191,11 @@ static __always_inline int take(struct __sk_buff *skb, const struct config *cfg,
 		return TC_ACT_SHOT;
 	if (!learn(src, from->src, 0))
 		return drop(DROP_LOOP);
+	count_received(skb, from->src);
 	if (group || unknown)
-		spread(skb, cfg, tree, from);
+		return spread(skb, cfg, tree, from);
+	if (talk)
+		remember_talk(talk, src, dst, moment(cfg), FROM_WIRE, from->src);
 	return TC_ACT_OK;
 }
 
@@ -190,7 +204,6 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct config *c
 {
 	mac_t src = mac_key(eth->h_source), dst = mac_key(eth->h_dest);
 	int group = is_group(eth->h_dest);
-	__u64 when = moment(cfg);
 	struct talk *talk;
 
 	if (is_group(eth->h_source))
@@ -198,21 +211,31 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct config *c
 	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
 		return drop(DROP_RESOLVER_ARP);
 	talk = talk_slot(src, dst);
-	if (!is_known_talk(talk, src, dst, when, FROM_WIRE) || talk->peer != from->src) {
-		if (take(skb, cfg, src, dst, group, from) != TC_ACT_OK)
-			return TC_ACT_SHOT;
-		if (talk && !group && find(dst) != NOWHERE)
-			remember_talk(talk, src, dst, when, FROM_WIRE, from->src);
-	}
+	if (!is_known_talk(talk, src, dst, moment(cfg), FROM_WIRE) || talk->peer != from->src)
+		return take(skb, cfg, src, dst, group, talk, from);
 	count_received(skb, from->src);
 	return TC_ACT_OK;
 }
 
+/* Where a frame on the ingress of the tunnel device came from. False if nothing tells. */
+static __always_inline bool find_arrival(struct __sk_buff *skb, struct arrival *from)
+{
+	struct bpf_tunnel_key key;
+
+	if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0))
+		return came_by_sleeve(skb, from);
+	from->src = key.tunnel_id & (IDS - 1);
+	from->dst = key.tunnel_id >> ID_BITS & (IDS - 1);
+	from->remote = key.remote_ipv4;
+	from->hops_left = key.tunnel_ttl;
+	return true;
+}
+
+/* On the ingress of the tunnel device: what came through tunnels, and what from_tap sends here. */
 SEC("tc")
 int from_wire(struct __sk_buff *skb)
 {
 	const struct config *cfg = our_config();
-	struct bpf_tunnel_key key;
 	struct arrival from;
 	struct ethhdr *eth;
 	__be16 ethertype;
@@ -220,12 +243,10 @@ int from_wire(struct __sk_buff *skb)
 	if (!cfg || !cfg->vx_if)
 		return drop(DROP_UNCONFIGURED);
 	eth = ethernet(skb);
-	if (!eth || bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0))
+	if (!eth)
 		return drop(DROP_MALFORMED);
-	from.src = key.tunnel_id & (IDS - 1);
-	from.dst = key.tunnel_id >> ID_BITS & (IDS - 1);
-	from.remote = key.remote_ipv4;
-	from.hops_left = key.tunnel_ttl;
+	if (!find_arrival(skb, &from))
+		return skb->tc_index == TAKEN ? TC_ACT_OK : drop(DROP_MALFORMED);
 	ethertype = eth->h_proto;
 	if (skb->pkt_type == PACKET_HOST)
 		return return_icmp(skb, cfg, &from);
@@ -274,10 +295,13 @@ SEC("tc")
 int from_tap(struct __sk_buff *skb)
 {
 	const struct config *cfg = our_config();
+	__u8 kind;
 
 	if (!cfg || !cfg->vx_if)
 		return drop(DROP_UNCONFIGURED);
-	return send_control(skb, cfg);
+	if (bpf_skb_load_bytes(skb, 0, &kind, sizeof(kind)))
+		return drop(DROP_MALFORMED);
+	return kind == TAP_DATA ? take_from_sleeve(skb, cfg) : send_control(skb, cfg);
 }
 
 char LICENSE[] SEC("license") = "Apache-2.0";
