@@ -60,6 +60,8 @@ class Link:
         self.opened = now.mono
         self.up_since = math.inf
         self.on_trial = False
+        self.stale = False
+        """Our end's address is not ours any more, so nothing will arrive; kept until there is another."""
         self._aside: list[Message] = []
         self._aside_bytes = 0
         self._heard = now.mono

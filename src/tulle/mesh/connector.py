@@ -1,7 +1,7 @@
 """Which addresses to connect to, and when.
 
-Wanted are the targets an operator named and, with discovery, the addresses of peers we heard of and have no
-link to. Each has a ``Pursuit``. Both ends of a missing link usually learn of each other at the same moment;
+Wanted are the targets an operator named and, with discovery, the addresses of peers we heard of, or found by
+other means, and have no link to. Each has a ``Pursuit``. Both ends of a missing link usually learn of each other at the same moment;
 so that not both connect, the end with the higher name waits a second. Dials are paced, for the same reason
 and so that the other end's limit on new connections is not hit when many hosts start at once.
 """
@@ -62,6 +62,7 @@ class Connector:
         self._links = links
         self._emit = emit
         self._wanted: dict[str, _Wanted] = {}
+        self._found: dict[PeerName, Address] = {}
         self._pursuits: dict[Address, Pursuit] = {}
         self._refresh_at = math.inf
         self._pace = TokenBucket(_DIAL_BURST, _DIALS_PER_SECOND)
@@ -98,6 +99,27 @@ class Connector:
                     None if ips else f"there is no host named {host}, or its name server does not answer"
                 )
                 wanted.ips = tuple(ips) or wanted.ips
+        self._refresh(now)
+
+    # -- what else is learned of addresses ----------------------------------------------------------------
+
+    def found(self, peer: PeerName, address: Address | None, now: Instant) -> None:
+        """This peer was met at this address (None: it is there no longer); perhaps it can be dialled there."""
+        if self._found.get(peer) == address:
+            return
+        if address is None:
+            del self._found[peer]
+        else:
+            self._found[peer] = address
+            self._forgive(address, now)
+        self.disturb(now)
+
+    def moved(self, now: Instant) -> None:
+        """Our own addresses changed. What failed may succeed now, and stale links are to be replaced."""
+        for pursuit in self._pursuits.values():
+            if pursuit.link is not None and pursuit.link.stale:
+                pursuit.release()
+            self._forgive(pursuit.address, now)
         self._refresh(now)
 
     # -- what became of dials ----------------------------------------------------------------------------
@@ -144,7 +166,8 @@ class Connector:
         self._refresh_at = math.inf
         found: dict[Address, PeerName] = {}
         if self._config.discovery:
-            found = discover(self._topology, self._links.up, self._config.port)
+            found = discover(self._topology, self._links.fresh, self._config.port)
+            found |= {at: peer for peer, at in self._found.items() if peer not in self._links.fresh}
         named = [address for wanted in self._wanted.values() for address in self._addresses(wanted)]
         for address in self._pursuits.keys() - found.keys() - set(named):
             if not self._pursuits[address].busy:
@@ -195,16 +218,16 @@ class Connector:
     def _idle(self) -> list[Pursuit]:
         """Pursuits that are to be dialled once they are due."""
         reached = self._inbound_instead()
+        fresh = self._links.fresh
         return [
             pursuit
             for pursuit in self._pursuits.values()
-            if not (pursuit.busy or pursuit.never or pursuit.peer in self._links.up)
-            and pursuit.address not in reached
+            if not (pursuit.busy or pursuit.never or pursuit.peer in fresh) and pursuit.address not in reached
         ]
 
     def _inbound_instead(self) -> dict[Address, Link]:
         """Targets whose port the operator left open and from whose host there is an inbound connection."""
-        inbound = self._links.inbound()
+        inbound = {ip: link for ip, link in self._links.inbound().items() if not link.stale}
         return {
             (ip, self._config.port): inbound[ip]
             for wanted in self._wanted.values()
@@ -217,7 +240,7 @@ class Connector:
         return [(ip, wanted.target.port or self._config.port) for ip in wanted.ips]
 
     def _forgive(self, address: Address, now: Instant) -> None:
-        """The operator asks again: whatever was wrong may be mended."""
+        """Whatever was wrong there may be mended."""
         pursuit = self._pursuits.get(address)
         if pursuit is not None and not pursuit.busy:
             self._pursuits[address] = Pursuit(address, now.mono, pursuit.peer)

@@ -1,6 +1,6 @@
 """All connections, and which of several to the same peer is the link."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import Enum, auto
 from types import MappingProxyType
 
@@ -23,9 +23,12 @@ def contest(old: Link, new: Link) -> Verdict:
 
     The lower connection UID survives; of equal ones neither does. But two processes under one name are the
     same host before and after a restart, or two hosts: that depends on whether the old one still lives.
+    A stale connection loses, and the other end notices that we made another.
     """
     assert old.greeting is not None
     assert new.greeting is not None
+    if old.stale:
+        return Verdict.NEW
     if old.greeting.uid != new.greeting.uid:
         return Verdict.DISPUTED
     if old.conn_uid == new.conn_uid:
@@ -40,6 +43,7 @@ class LinkTable:
         self._all: dict[LinkId, Link] = {}
         self._up: dict[PeerName, Link] = {}
         self._alike: set[PeerName] = set()
+        self._stale: set[PeerName] = set()
         self._rivals: dict[LinkId, Link] = {}
         self._caught_up: list[Link] = []
 
@@ -52,6 +56,21 @@ class LinkTable:
     def up(self) -> Mapping[PeerName, Link]:
         """The link to each neighbour."""
         return MappingProxyType(self._up)
+
+    @property
+    def fresh(self) -> Set[PeerName]:
+        """The neighbours whose link need not be replaced."""
+        return self._up.keys() - self._stale if self._stale else self._up.keys()
+
+    def moved(self, ips: Set[str]) -> list[Link]:
+        """These are our addresses now. What was connected from another is stale; all such connections."""
+        stale = []
+        for link in self._all.values():
+            link.stale = link.local[0] not in ips
+            if link.stale:
+                stale.append(link)
+        self._stale = {peer for peer, link in self._up.items() if link.stale}
+        return stale
 
     def add(self, link: Link) -> None:
         """A connection was opened."""
@@ -66,6 +85,7 @@ class LinkTable:
             return False
         del self._up[peer]
         self._alike.discard(peer)
+        self._stale.discard(peer)
         return True
 
     def raise_up(self, link: Link) -> None:

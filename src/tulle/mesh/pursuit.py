@@ -79,6 +79,10 @@ class Pursuit:
         else:
             self.due = mono + self._backoff.wait(rng, cheap=False)
 
+    def release(self) -> None:
+        """The connection is to be replaced, though it is still open."""
+        self._finish()
+
     def state(self, link: Link | None) -> TargetState:
         """How things stand; ``link`` is the one to the peer that answers there, however it came about."""
         if link is not None and link.is_up:
