@@ -1,0 +1,101 @@
+"""The addresses of this host, and word of every change: hosts move from network to network."""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Interface
+from typing import Any
+
+from tulle.host import netlink
+from tulle.host.netcheck import host_routes
+from tulle.host.netlink import Rtnl
+
+log = logging.getLogger(__name__)
+
+SETTLE = 0.1
+"""Seconds to wait for more after a first change: an address rarely comes or goes alone."""
+
+_CHANGES_OF_ADDRESSES = 0x10
+_CHANGES_OF_ROUTES = 0x40
+
+Listener = Callable[[Sequence[IPv4Interface]], None]
+
+
+class OwnAddresses:
+    """Tells ``listener`` the IPv4 addresses on all interfaces but ``without``, at first and when they change.
+
+    Those of interfaces that lead to the world (by a default route) come first.
+    """
+
+    def __init__(self, listener: Listener, without: str) -> None:
+        self._listener = listener
+        self._without = without
+        self._known: list[IPv4Interface] | None = None
+        self._changed = asyncio.Event()
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Tell the addresses of now, and from now on every change."""
+        self._socket.bind((0, _CHANGES_OF_ADDRESSES | _CHANGES_OF_ROUTES))
+        asyncio.get_running_loop().add_reader(self._socket, self._read)
+        await self._look()
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Tell nothing more."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _read(self) -> None:
+        """What changed is of no interest, only that something did; nor is it that something was missed."""
+        try:
+            while True:
+                self._socket.recv(1 << 16)
+                self._changed.set()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            self._changed.set()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(SETTLE)
+            self._changed.clear()
+            try:
+                await self._look()
+            except OSError as error:
+                log.error("the addresses of this host cannot be read: %s", error)
+
+    async def _look(self) -> None:
+        found = await asyncio.to_thread(own_addresses, self._without)
+        if found != self._known:
+            self._known = found
+            self._listener(found)
+
+
+def own_addresses(without: str) -> list[IPv4Interface]:
+    """All IPv4 addresses of this host but those of the interface ``without``."""
+    with Rtnl() as rtnl:
+        answers = rtnl.dump(netlink.list_addresses(0))
+    outward = {route.device for route in host_routes() if route.network.prefixlen == 0}
+    found = [(_device(answer), netlink.address_of(answer)) for answer in answers]
+    ordered = sorted(found, key=lambda one: (one[0] not in outward, one[1]))
+    return [address for device, address in ordered if device != without]
+
+
+def _device(answer: Any) -> str:
+    try:
+        return socket.if_indextoname(answer["index"])
+    except OSError:
+        return ""
