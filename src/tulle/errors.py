@@ -9,6 +9,10 @@ class BadMessage(Exception):
     """
 
 
+class Incompatible(BadMessage):
+    """The message is well made, but its sender and we can never agree; the text says what to do about it."""
+
+
 class UserError(Exception):
     """Something a user asked for cannot be done; the text says what happened and what to do next.
 

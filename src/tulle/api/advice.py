@@ -76,6 +76,7 @@ def _about_addresses(report: Report, ipam: IpamReport) -> list[str]:
             f"{waiting} {verb} for an address: our part of the range is used up and no peer that can be "
             "reached has given us more"
         )
+    problems += ipam.incompatible
     problems += [
         f"{conflict.address} of {conflict.container} now belongs to another peer; detach and attach that "
         "container to give it a new address"

@@ -181,7 +181,11 @@ class AddressConflict(_Shape, frozen=True, kw_only=True):
 
 
 class IpamReport(_Shape, frozen=True, kw_only=True):
-    """Addresses. ``active_ips`` counts those in use on this host."""
+    """Addresses. ``active_ips`` counts those in use on this host.
+
+    ``incompatible`` (ours): hosts that were refused lately because their addresses and ours cannot go
+    together, a line for each that says what to do.
+    """
 
     paxos: PaxosReport | None = None
     range: str
@@ -192,6 +196,7 @@ class IpamReport(_Shape, frozen=True, kw_only=True):
     pending_claims: list[PendingClaim] = field(default_factory=list)
     pending_allocates: list[str] = field(default_factory=list)
     conflicts: list[AddressConflict] = field(default_factory=list)
+    incompatible: list[str] = field(default_factory=list)
 
 
 class DnsEntry(_Shape, frozen=True, kw_only=True):

@@ -161,6 +161,7 @@ def ipam(report: Report) -> str:
         f"{label(conflict.owner, conflict.owner_nickname)}"
         for conflict in status_of.conflicts
     ]
+    rows += [f"refused: {text}" for text in status_of.incompatible]
     return _lines(rows)
 
 

@@ -20,7 +20,7 @@ from tulle.api.daemon import (
     RequestCancelled,
     Takeover,
 )
-from tulle.api.report import ContainerReport, DnsReport, Report
+from tulle.api.report import ContainerReport, DnsReport, IpamReport, Report
 from tulle.daemon import report as reports
 from tulle.daemon.addresses import Addresses, if_alive, while_alive
 from tulle.daemon.containers import Containers
@@ -35,6 +35,7 @@ from tulle.host.dns_server import DnsServer
 from tulle.host.store import Store
 from tulle.ipam.status import StrayStatus
 from tulle.mesh.peername import format_name
+from tulle.mesh.troubles import About
 
 log = logging.getLogger(__name__)
 
@@ -213,13 +214,19 @@ class Daemon:
             ready=self.ready,
             version=__version__,
             router=reports.router_report(node, self._kernel.path, interface, now().mono),
-            ipam=reports.ipam_report(node.ipam) if node.ipam is not None else None,
+            ipam=self._ipam_report(),
             dns=self._dns_report(),
             containers=await self._container_reports(),
             pid=os.getpid(),
             started=reports.timestamp(self._started),
             warnings=self._warnings(),
         )
+
+    def _ipam_report(self) -> IpamReport | None:
+        node = self._engine.node
+        if node.ipam is None:
+            return None
+        return reports.ipam_report(node.ipam, node.mesh.troubles(About.TERMS, now()))
 
     def _dns_report(self) -> DnsReport | None:
         names = self._engine.node.names
@@ -260,7 +267,7 @@ class Daemon:
         node = self._engine.node
         if node.storage_error is not None:
             warnings.append(str(node.storage_error))
-        warnings += node.mesh.collisions(now())
+        warnings += node.mesh.troubles(About.NAMES, now())
         if node.ipam is not None:
             status = node.ipam.status()
             warnings += [_stray_warning(stray) for stray in status.strays if stray.denied]

@@ -70,8 +70,8 @@ def router_report(node: Node, kernel: KernelPath, interface: str, now: float) ->
     )
 
 
-def ipam_report(allocator: Allocator) -> IpamReport:
-    """Addresses."""
+def ipam_report(allocator: Allocator, incompatible: Sequence[str] = ()) -> IpamReport:
+    """Addresses. ``incompatible``: who was refused because of them."""
     status = allocator.status()
     paxos = status.paxos
     return IpamReport(
@@ -107,6 +107,7 @@ def ipam_report(allocator: Allocator) -> IpamReport:
             )
             for stray in status.strays
         ],
+        incompatible=list(incompatible),
     )
 
 

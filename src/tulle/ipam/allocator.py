@@ -32,9 +32,11 @@ from tulle.ipam.ring import Ring
 from tulle.ipam.status import IpamStatus
 from tulle.ipam.statusview import StatusView
 from tulle.ipam.takeover import Takeovers
+from tulle.ipam.terms import terms
 from tulle.ipam.territory import Territory
 from tulle.mesh.channel import NO_KEYS, Broadcast, Gossip, Keys, Merged
 from tulle.mesh.peername import PeerName
+from tulle.mesh.terms import Term
 
 TICK = 5.0
 """Seconds between retries of whatever waits."""
@@ -141,6 +143,10 @@ class Allocator:
             self._territory.transfer(self.config.peer, heir)
             self._journal.send(Broadcast(STATE))
         self._journal.answer(ticket, heir)
+
+    def terms(self) -> tuple[Term, ...]:
+        """What other peers must agree with us on, as of now."""
+        return terms(self._territory.ring)
 
     @property
     def ring(self) -> Ring:

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network
 from random import Random
 
-from tulle.errors import BadMessage
+from tulle.errors import Incompatible
 from tulle.instant import Instant
 from tulle.ipam import weave
 from tulle.ipam.asking import Asking
@@ -107,7 +107,7 @@ class Exchange:
         try:
             lost, differs = self._territory.merge(theirs)
         except RingMismatch as mismatch:
-            raise BadMessage(f"{self._directory.label(sender)}: {mismatch}") from None
+            raise Incompatible(f"{self._directory.label(sender)}: {mismatch}") from None
         if self._territory.divided and not was_divided:
             self._journal.save(VOTE, VOTE_KEY, None)
         for piece in lost:

@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tulle.ipam.ring import Entry, Range, Ring
+from tulle.ipam.terms import OTHER_DIVISION, other_range
 from tulle.mesh.peername import PeerName
 
 
@@ -41,16 +42,9 @@ class Repaired(NamedTuple):
 def check_compatible(mine: Ring, theirs: Ring) -> None:
     """Raise RingMismatch if the rings divide different ranges or were made independently."""
     if mine.range != theirs.range:
-        raise RingMismatch(
-            f"its address range is {theirs.range} but ours is {mine.range}: the two hosts were started with"
-            " different ranges; restart the wrong one with the same --ipalloc-range as the others"
-        )
+        raise RingMismatch(other_range(mine.range, theirs.range))
     if mine.seeds and theirs.seeds and mine.seeds != theirs.seeds:
-        raise RingMismatch(
-            "its address range was divided separately from ours (different seeds): two clusters that each"
-            " started on their own have met; run 'tulle reset' on the hosts of one of them, then launch those"
-            " again as peers of the other"
-        )
+        raise RingMismatch(OTHER_DIVISION)
 
 
 def repairing_merge(mine: Ring, theirs: Ring) -> Repaired:

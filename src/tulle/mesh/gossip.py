@@ -8,7 +8,7 @@ complete state to some neighbours, which mends whatever was lost.
 from collections.abc import Callable
 from random import Random
 
-from tulle.errors import BadMessage
+from tulle.errors import BadMessage, Incompatible
 from tulle.instant import Instant
 from tulle.mesh.channel import Broadcast, Channel, Gossip, Keys, Outgoing
 from tulle.mesh.connection import Link
@@ -20,6 +20,7 @@ from tulle.mesh.peername import PeerName, format_name
 from tulle.mesh.routes import Routes
 from tulle.mesh.sendqueue import StatePart
 from tulle.mesh.surrogate import Surrogate
+from tulle.mesh.troubles import About, Troubles
 
 PERIOD_SECONDS = 30.0
 PERIOD_BYTES = 32 * 1024
@@ -38,6 +39,7 @@ class GossipRouter:
         me: PeerName,
         routes: Routes,
         links: LinkTable,
+        troubles: Troubles,
         rng: Random,
         emit: Callable[[MeshEvent], None],
         wake: Callable[[Link], None],
@@ -46,6 +48,7 @@ class GossipRouter:
         self._me = me
         self._routes = routes
         self._links = links
+        self._troubles = troubles
         self._rng = rng
         self._emit = emit
         self._wake = wake
@@ -85,7 +88,7 @@ class GossipRouter:
         try:
             merged = channel.merge(link.session.dialect, message.payload, message.src, True, now)
         except BadMessage as error:
-            self._blame(link, message, error)
+            self._blame(link, message, error, now)
             return
         if merged.received:
             self._broadcast(channel.name, message.src, merged.received, skip=link.peer)
@@ -101,7 +104,7 @@ class GossipRouter:
         try:
             channel.receive(link.session.dialect, message.payload, message.src, now)
         except BadMessage as error:
-            self._blame(link, message, error)
+            self._blame(link, message, error, now)
 
     # -- leaving -----------------------------------------------------------------------------------------
 
@@ -194,10 +197,14 @@ class GossipRouter:
                 Log("debug", f"too many messages wait for {format_name(message.dst)}; one was dropped")
             )
 
-    def _blame(self, link: Link, message: BroadcastMessage | UnicastMessage, error: BadMessage) -> None:
+    def _blame(
+        self, link: Link, message: BroadcastMessage | UnicastMessage, error: BadMessage, now: Instant
+    ) -> None:
         """A neighbour answers for what it says itself, not for what it passes on for others."""
         if message.src == link.peer:
             raise error
+        if isinstance(error, Incompatible):
+            self._troubles.note(About.TERMS, str(error), now.mono)
         self._emit(
             Log(
                 "warning",

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tulle.errors import BadMessage
-from tulle.mesh.collisions import REMEDY
 from tulle.mesh.config import MeshConfig
 from tulle.mesh.peername import PeerName, format_name, parse_name
 from tulle.mesh.shortids import SHORT_IDS
+from tulle.mesh.troubles import RENAME
 
 FLAVOUR = "mac"
 _MAX_NICKNAME = 255
@@ -95,7 +95,7 @@ def check_identity(config: MeshConfig, theirs: Greeting) -> None:
     if theirs.uid == config.uid:
         raise Unacceptable("this address is this host itself", for_ever=True)
     raise Unacceptable(
-        f"peer {shown(theirs.nickname)} there has the same name as we, {format_name(config.name)}; {REMEDY}",
+        f"peer {shown(theirs.nickname)} there has the same name as we, {format_name(config.name)}; {RENAME}",
         for_ever=True,
     )
 

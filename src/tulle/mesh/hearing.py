@@ -6,7 +6,7 @@ heard when it has become the link.
 
 from collections.abc import Callable, Iterable
 
-from tulle.errors import BadMessage
+from tulle.errors import BadMessage, Incompatible
 from tulle.instant import Instant
 from tulle.mesh.connection import Link
 from tulle.mesh.dialect import (
@@ -27,6 +27,7 @@ from tulle.mesh.keeper import LinkKeeper
 from tulle.mesh.links import LinkTable
 from tulle.mesh.neighbourhood import Neighbourhood
 from tulle.mesh.topology_gossip import CHANNEL
+from tulle.mesh.troubles import About, Troubles
 
 MAX_REASON = 500
 """Characters of another end's farewell that are shown."""
@@ -41,6 +42,7 @@ class Hearing:
         keeper: LinkKeeper,
         neighbourhood: Neighbourhood,
         gossip: GossipRouter,
+        troubles: Troubles,
         emit: Callable[[MeshEvent], None],
         wake: Callable[[Link], None],
     ) -> None:
@@ -48,6 +50,7 @@ class Hearing:
         self._keeper = keeper
         self._neighbourhood = neighbourhood
         self._gossip = gossip
+        self._troubles = troubles
         self._emit = emit
         self._wake = wake
 
@@ -76,6 +79,8 @@ class Hearing:
                 else:
                     self._handle(link, item, now)
         except BadMessage as error:
+            if isinstance(error, Incompatible):
+                self._troubles.note(About.TERMS, str(error), now.mono)
             self._keeper.close(link, str(error), now)
         except Unacceptable as refusal:
             self._keeper.refuse(link, refusal, now)

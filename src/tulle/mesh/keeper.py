@@ -6,12 +6,11 @@ state by peer cannot be overtaken by a connection that is about to die.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from tulle.instant import Instant
 from tulle.mesh.addresses import format_address
-from tulle.mesh.collisions import REMEDY, Collisions
 from tulle.mesh.config import MeshConfig
 from tulle.mesh.connection import FOREIGN_TRIAL_SECONDS, TRIAL_SECONDS, Link
 from tulle.mesh.connector import Connector
@@ -27,7 +26,9 @@ from tulle.mesh.greeting import (
 )
 from tulle.mesh.links import LinkTable, Verdict, contest
 from tulle.mesh.peername import PeerName, format_name
+from tulle.mesh.terms import Disagreement, Term, as_features, check_terms
 from tulle.mesh.topology import Topology
+from tulle.mesh.troubles import RENAME, About, Troubles
 from tulle.mesh.views import LinkState
 
 SessionFactory = Callable[[bool, Mapping[str, str], bytes | None, bytes], Session]
@@ -47,7 +48,7 @@ class LinkKeeper:
         topology: Topology,
         links: LinkTable,
         connector: Connector,
-        collisions: Collisions,
+        troubles: Troubles,
         session_factory: SessionFactory,
         emit: Callable[[MeshEvent], None],
         wake: Callable[[Link], None],
@@ -59,13 +60,14 @@ class LinkKeeper:
         self._topology = topology
         self._links = links
         self._connector = connector
-        self._collisions = collisions
+        self._troubles = troubles
         self._session_factory = session_factory
         self._emit = emit
         self._wake = wake
         self._risen = risen
         self._fallen = fallen
         self.terminations = 0
+        self.terms: Callable[[], Sequence[Term]] = tuple
         self._wake_at = math.inf
         self._conn_ids: dict[LinkId, int] = {}
 
@@ -73,6 +75,7 @@ class LinkKeeper:
         """A TCP connection is there: begin the handshake."""
         conn_id = self._rng.getrandbits(64)
         ours = features(self._config, self._topology.me.short_id, conn_id, remote[0])
+        ours |= as_features(self.terms())
         private_key = self._rng.randbytes(32)
         session = self._session_factory(outbound, ours, self._config.password, private_key)
         link = Link(link_id, remote, local, outbound, session, now)
@@ -87,11 +90,12 @@ class LinkKeeper:
         theirs = read_features(said.values)
         link.greeted(theirs, self._conn_ids[link.id] ^ theirs.conn_id)
         if theirs.name == self._config.name and theirs.uid != self._config.uid:
-            self._collisions.note(one_name("this host", describe(link), theirs.name), now.mono)
+            self._troubles.note(About.NAMES, one_name("this host", describe(link), theirs.name), now.mono)
         pursuit = self._connector.pursuit(link.remote) if link.outbound else None
         if pursuit is not None and pursuit.link is link:
             pursuit.peer = theirs.name
         check_identity(self._config, theirs)
+        self._check_terms(link, said, now)
         link.carriers = common_carriers(self._config, theirs)
         link.both_trusted = theirs.trusted and self._config.trusts(link.remote[0])
         self._check_stranger(link, theirs)
@@ -152,6 +156,13 @@ class LinkKeeper:
 
     # -- registration ------------------------------------------------------------------------------------
 
+    def _check_terms(self, link: Link, said: Features, now: Instant) -> None:
+        try:
+            check_terms(self.terms(), said.values)
+        except Disagreement as disagreement:
+            self._troubles.note(About.TERMS, f"{describe(link)}: {disagreement}", now.mono)
+            raise
+
     def _check_stranger(self, link: Link, theirs: Greeting) -> None:
         if not link.outbound or self._connector.is_configured(link.remote):
             return
@@ -193,7 +204,7 @@ class LinkKeeper:
         """Both are alive: two hosts have one name, and who came first stays."""
         assert twin.peer is not None
         text = one_name(describe(old), describe(twin), twin.peer)
-        self._collisions.note(text, now.mono)
+        self._troubles.note(About.NAMES, text, now.mono)
         self._emit(Log("warning", text))
         pursuit = self._connector.pursuit(twin.remote) if twin.outbound else None
         self.refuse(twin, Unacceptable(text), now)
@@ -295,7 +306,7 @@ class LinkKeeper:
 
 def one_name(first: str, second: str, name: PeerName) -> str:
     """What to tell both hosts that have the same name."""
-    return f"{first} and {second} have one name, {format_name(name)}: {REMEDY}"
+    return f"{first} and {second} have one name, {format_name(name)}: {RENAME}"
 
 
 def describe(link: Link) -> str:

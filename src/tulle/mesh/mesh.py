@@ -4,13 +4,12 @@ Whoever does the I/O reports connections and bytes, calls ``pull`` when a socket
 ``next_deadline`` has come, and after every call drains ``collect``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from tulle.instant import Instant
 from tulle.mesh.addresses import format_address
 from tulle.mesh.channel import Channel
-from tulle.mesh.collisions import Collisions
 from tulle.mesh.config import MeshConfig
 from tulle.mesh.connection import Link
 from tulle.mesh.connector import Connector
@@ -30,8 +29,10 @@ from tulle.mesh.routes import Routes
 from tulle.mesh.sendqueue import StatePart
 from tulle.mesh.shortids import draw
 from tulle.mesh.summary import PeerSummary
+from tulle.mesh.terms import Term
 from tulle.mesh.topology import Topology
 from tulle.mesh.topology_gossip import CHANNEL, TopologyCodec, TopologyGossip
+from tulle.mesh.troubles import About, Troubles
 from tulle.mesh.views import LinkView, TargetView
 
 ACCEPT_BURST = 20
@@ -68,18 +69,25 @@ class Mesh:
         self._links = LinkTable()
         emit, wake = self._events.append, self._wake
         news = TopologyGossip(self._topology, self._routes, self._links, TOPOLOGY_CODECS, rng, wake)
+        self._troubles = Troubles(config.name)
         self._gossip = GossipRouter(
-            config.name, self._routes, self._links, rng, emit, wake, announce=news.release_to
+            config.name,
+            self._routes,
+            self._links,
+            self._troubles,
+            rng,
+            emit,
+            wake,
+            announce=news.release_to,
         )
         self._connector = Connector(config, rng, self._topology, self._links, emit)
-        self._collisions = Collisions(config.name)
         self._neighbourhood = Neighbourhood(
             self._topology,
             self._routes,
             self._links,
             news,
             self._gossip,
-            self._collisions,
+            self._troubles,
             rng,
             emit,
             wake,
@@ -91,15 +99,21 @@ class Mesh:
             self._topology,
             self._links,
             self._connector,
-            self._collisions,
+            self._troubles,
             session_factory,
             emit,
             wake,
             risen=self._neighbourhood.link_up,
             fallen=self._neighbourhood.link_down,
         )
-        self._hearing = Hearing(self._links, self._keeper, self._neighbourhood, self._gossip, emit, wake)
+        self._hearing = Hearing(
+            self._links, self._keeper, self._neighbourhood, self._gossip, self._troubles, emit, wake
+        )
         self._accepts = TokenBucket(ACCEPT_BURST, ACCEPTS_PER_SECOND)
+
+    def set_terms(self, terms: Callable[[], Sequence[Term]]) -> None:
+        """Connect only to peers that agree on these; asked anew for each connection."""
+        self._keeper.terms = terms
 
     def add_channel(self, channel: Channel) -> None:
         """Keep this channel's state alike on all peers."""
@@ -284,9 +298,9 @@ class Mesh:
         """How many links have ended since the start."""
         return self._keeper.terminations
 
-    def collisions(self, now: Instant) -> list[str]:
-        """Hosts that have one name, seen lately: a line for each, which says what to do."""
-        return self._collisions.current(now.mono)
+    def troubles(self, about: About, now: Instant) -> list[str]:
+        """What kept hosts from being peers lately: a line for each, which says what to do."""
+        return self._troubles.current(about, now.mono)
 
     def find_peer(self, text: str) -> PeerName:
         """The known peer with this name or nickname. Raises UserError if there is none, or more than one."""

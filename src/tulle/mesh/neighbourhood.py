@@ -5,7 +5,6 @@ from random import Random
 
 from tulle.instant import Instant
 from tulle.mesh.addresses import format_address
-from tulle.mesh.collisions import Collisions
 from tulle.mesh.connection import Link
 from tulle.mesh.dialect import GossipMessage, Message
 from tulle.mesh.events import Log, MeshEvent
@@ -20,6 +19,7 @@ from tulle.mesh.sendqueue import StatePart
 from tulle.mesh.summary import ConnectionSummary, PeerSummary
 from tulle.mesh.topology import Topology, is_placeholder
 from tulle.mesh.topology_gossip import CHANNEL, TopologyGossip
+from tulle.mesh.troubles import Troubles
 
 
 class Neighbourhood:
@@ -32,7 +32,7 @@ class Neighbourhood:
         links: LinkTable,
         news: TopologyGossip,
         gossip: GossipRouter,
-        collisions: Collisions,
+        troubles: Troubles,
         rng: Random,
         emit: Callable[[MeshEvent], None],
         wake: Callable[[Link], None],
@@ -42,7 +42,7 @@ class Neighbourhood:
         self._routes = routes
         self._news = news
         self._gossip = gossip
-        self._collisions = collisions
+        self._troubles = troubles
         self._emit = emit
         self._wake = wake
         self._disturb = disturb
@@ -91,7 +91,7 @@ class Neighbourhood:
             self._emit(Log("warning", f"{describe(link)}: told of more peers than we can remember"))
         if merge.contested:
             self._emit(Log("info", "another peer, or an earlier run of this one, speaks in our name"))
-            self._collisions.spoken_for(now.mono)
+            self._troubles.spoken_for(now.mono)
         if merge.fresh or merge.contested:
             self._changed(now)
 

@@ -8,6 +8,7 @@ from sim.mesh.cluster import Cluster, ForeignSession, ip_of
 from tulle.mesh.dialect.weave.session import WeaveSession
 from tulle.mesh.events import LinkUp, ShortIdChanged
 from tulle.mesh.peername import PeerName
+from tulle.mesh.troubles import About
 from tulle.mesh.views import LinkState, TargetState
 
 
@@ -151,7 +152,9 @@ def test_who_comes_second_with_a_name_is_kept_out_by_its_neighbours() -> None:
     for number in (1, 2):
         host = cluster.hosts[number]
         assert host.mesh.peers()[PeerName(3)].uid == uid
-        assert any("have one name" in text for text in host.mesh.collisions(cluster.network.clock.now))
+        assert any(
+            "have one name" in text for text in host.mesh.troubles(About.NAMES, cluster.network.clock.now)
+        )
         assert PeerName(3) in host.established
     assert all("have one name" in (view.reason or "") for view in twin.mesh.target_views())
     cluster.stop(3)
@@ -188,7 +191,7 @@ def test_two_hosts_with_one_name_do_not_flood_the_network() -> None:
     cluster.run(300)
     assert cluster.network.total_bytes - before < 100_000
     assert twin.neighbours
-    warned = [host.mesh.collisions(cluster.network.clock.now) for host in (twin, cluster.hosts[1])]
+    warned = [host.mesh.troubles(About.NAMES, cluster.network.clock.now) for host in (twin, cluster.hosts[1])]
     assert all("another host speaks in our name" in lines[0] for lines in warned), warned
 
 

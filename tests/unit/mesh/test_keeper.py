@@ -11,6 +11,7 @@ from tulle.mesh.connection import FOREIGN_TRIAL_SECONDS, RIVAL_SECONDS, TRIAL_SE
 from tulle.mesh.dialect import Control, Enquiry, Farewell, Features, GossipMessage, Heartbeat
 from tulle.mesh.events import CarrierControl, CloseLink, Dial, LinkDown, LinkId, LinkUp, MeshEvent
 from tulle.mesh.peername import PeerName
+from tulle.mesh.troubles import About
 from tulle.mesh.views import LinkState, TargetState
 
 TARGET = ("10.0.0.2", 6783)
@@ -163,7 +164,7 @@ def test_a_restarted_peer_replaces_its_earlier_run_when_that_is_gone() -> None:
     stage, first, second = _twins()
     stage.mesh.closed(first, "connection reset", stage.now)
     assert [view.link for view in stage.mesh.links()] == [second]
-    assert not stage.mesh.collisions(stage.now)
+    assert not stage.mesh.troubles(About.NAMES, stage.now)
 
 
 def test_a_restarted_peer_replaces_its_earlier_run_when_that_is_silent() -> None:
@@ -174,7 +175,7 @@ def test_a_restarted_peer_replaces_its_earlier_run_when_that_is_silent() -> None
         assert {view.link for view in stage.mesh.links()} == {first, second}
         stage.pass_time(0.1)
         assert [view.link for view in stage.mesh.links()] == [second]
-        assert not stage.mesh.collisions(stage.now)
+        assert not stage.mesh.troubles(About.NAMES, stage.now)
 
 
 @pytest.mark.parametrize("tells_all", [True, False])
@@ -188,9 +189,9 @@ def test_the_second_of_two_living_hosts_with_one_name_is_refused_and_told(tells_
     assert "--name" in close.reason
     assert bool(close.last_words) is tells_all
     assert (Farewell(close.reason) in stage.sessions[second].sent) is tells_all
-    assert stage.mesh.collisions(stage.now) == [close.reason]
+    assert stage.mesh.troubles(About.NAMES, stage.now) == [close.reason]
     stage.pass_time(700)
-    assert not stage.mesh.collisions(stage.now)
+    assert not stage.mesh.troubles(About.NAMES, stage.now)
 
 
 def test_what_is_said_on_trial_is_heard_once_the_trial_is_won() -> None:
@@ -255,7 +256,7 @@ def test_a_connection_to_ourselves_ends_at_both_ends_and_for_ever() -> None:
     assert view.never
     assert "this host itself" in (view.reason or "")
     assert not _of(Dial, stage.pass_time(1000))
-    assert not stage.mesh.collisions(stage.now)
+    assert not stage.mesh.troubles(About.NAMES, stage.now)
 
 
 def test_a_stranger_with_our_name_is_never_dialled_again() -> None:

@@ -1,4 +1,6 @@
-"""Two hosts with one name: what the operator should know of it, for as long as it may still be so."""
+"""What keeps hosts apart and an operator must mend: remembered for as long as it may still be so."""
+
+from enum import Enum, auto
 
 from tulle.mesh.peername import PeerName, format_name
 
@@ -10,24 +12,31 @@ RESTART_SECONDS = 30.0
 
 MAX_REMEMBERED = 32
 
-REMEDY = (
+RENAME = (
     "give one of the two another name with --name; if one machine is a copy of the other, remove the state"
     " directory of the copy before its next launch"
 )
 
 
-class Collisions:
-    """Remembers collisions that were seen, each for some minutes."""
+class About(Enum):
+    """What the trouble is about."""
+
+    NAMES = auto()
+    TERMS = auto()
+
+
+class Troubles:
+    """Remembers each trouble for some minutes after it was last seen."""
 
     def __init__(self, me: PeerName) -> None:
         self._me = me
-        self._seen: dict[str, float] = {}
+        self._seen: dict[tuple[About, str], float] = {}
         self._doubted_since: float | None = None
 
-    def note(self, text: str, mono: float) -> None:
-        """Two hosts have one name, as this text says."""
-        self._seen.pop(text, None)
-        self._seen[text] = mono
+    def note(self, about: About, text: str, mono: float) -> None:
+        """Something is wrong, as this text says."""
+        self._seen.pop((about, text), None)
+        self._seen[about, text] = mono
         while len(self._seen) > MAX_REMEMBERED:
             del self._seen[next(iter(self._seen))]
 
@@ -36,8 +45,10 @@ class Collisions:
         if self._doubted_since is None:
             self._doubted_since = mono
         if mono - self._doubted_since > RESTART_SECONDS:
-            self.note(f"another host speaks in our name, {format_name(self._me)}: {REMEDY}", mono)
+            text = f"another host speaks in our name, {format_name(self._me)}: {RENAME}"
+            self.note(About.NAMES, text, mono)
 
-    def current(self, mono: float) -> list[str]:
+    def current(self, about: About, mono: float) -> list[str]:
         """What was seen lately, oldest first."""
-        return [text for text, at in self._seen.items() if mono - at < MEMORY_SECONDS]
+        seen = self._seen.items()
+        return [text for (kind, text), at in seen if kind is about and mono - at < MEMORY_SECONDS]
