@@ -88,6 +88,8 @@ class Node:
         for channel in (parts.ipam, parts.names):
             if channel is not None:
                 parts.mesh.add_channel(channel)
+        if parts.ipam is not None:
+            parts.mesh.set_terms(parts.ipam.terms)
         if parts.names is not None:
             parts.names.known_peers(parts.mesh.peers())
         own_id = parts.mesh.peers()[parts.mesh.self_name].short_id
