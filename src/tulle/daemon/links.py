@@ -27,6 +27,12 @@ PARTING_SECONDS = 1.0
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
+KEEP_ALIVE = 5
+"""Seconds of silence after which the kernel asks whether the other end is there; so NATs remember it, too."""
+
+DEAD_AFTER = 20
+"""Seconds without any sign of the other machine, after which the connection is over."""
+
 
 class LinkHandler(Protocol):
     """What the sockets tell; each call is followed by whatever the mesh wants done."""
@@ -172,6 +178,10 @@ class _Link(asyncio.Protocol):
         sock = cast(socket.socket, transport.get_extra_info("socket"))
         # The original resets connections instead of closing them; so do we, and lose no TIME_WAIT ports.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER * 1000)
         remote = transport.get_extra_info("peername")[:2]
         local = transport.get_extra_info("sockname")[:2]
         if self._links.opened(self, remote, local):

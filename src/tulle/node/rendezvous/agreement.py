@@ -6,19 +6,20 @@ of the network if there is one. So whoever passes the offers on learns nothing b
 the password nobody can take the place of an end, either.
 """
 
-import hmac
 from dataclasses import dataclass
 from hashlib import sha256
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
 from nacl.exceptions import CryptoError
 
-from tulle.datapath.sleeve.orders import Keys, NativePath
+from tulle.datapath.sleeve.derivation import native_path
+from tulle.datapath.sleeve.orders import NativePath
 from tulle.errors import BadMessage
 from tulle.mesh.peername import PeerName, name_bytes
 
 _PURPOSE = b"tulle shortcut 1"
-_KEY, _INDEX = 32, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +44,5 @@ def agree(private: bytes, me: End, other: End, password: bytes | None) -> Native
     low, high = sorted((me, other), key=lambda end: end.name)
     context = _PURPOSE + name_bytes(low.name) + name_bytes(high.name) + low.key + high.key
     salt = sha256(_PURPOSE + (password or b"")).digest()
-    made = _expand(hmac.digest(salt, shared, sha256), context, 2 * (_KEY + _INDEX))
-    up, down = made[: _KEY + _INDEX], made[_KEY + _INDEX :]
-    ours, theirs = (up, down) if me == low else (down, up)
-    return NativePath(
-        peer=other.name,
-        send_index=int.from_bytes(ours[_KEY:], "big"),
-        receive_index=int.from_bytes(theirs[_KEY:], "big"),
-        keys=None if password is None else Keys(send=ours[:_KEY], receive=theirs[:_KEY]),
-    )
-
-
-def _expand(key: bytes, context: bytes, size: int) -> bytes:
-    """HKDF's second step: as many bytes as asked for, for this context."""
-    made = block = b""
-    number = 0
-    while len(made) < size:
-        number += 1
-        block = hmac.digest(key, block + context + bytes((number,)), sha256)
-        made += block
-    return made[:size]
+    secret = HKDF(algorithm=SHA256(), length=32, salt=salt, info=context).derive(shared)
+    return native_path(other.name, secret, leads=me == low, encrypted=password is not None)
