@@ -1,0 +1,129 @@
+"""Whether everybody who can talk knows the same, and what is missing if not."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tulle.datapath.tables import HopId, ShortId
+from tulle.sim.daemon import Daemon
+from tulle.sim.machine import Machine
+from tulle.sim.world import World
+
+View = Callable[[Daemon], Any]
+
+
+def disagreement(world: World, everything: bool) -> str:
+    """What still keeps the hosts that can reach each other from having one state; empty if nothing does.
+
+    ``everything``: also nobody may wait for an answer.
+    """
+    for component in world.components():
+        found = _of_component(component, everything)
+        if found:
+            return found
+    return ""
+
+
+def _of_component(component: Sequence[Machine], everything: bool) -> str:
+    names = {machine.name for machine in component}
+    for machine in component:
+        daemon = _daemon(machine)
+        missing = names - {machine.name} - set(daemon.node.mesh.routes.unicast)
+        if missing:
+            return f"{_who(machine)} has no way for frames to {len(missing)} hosts, {min(missing)} among them"
+        strangers = set(daemon.node.mesh.peers()) - names
+        if strangers:
+            return f"{_who(machine)} still counts {len(strangers)} peers that cannot be reached"
+        if everything and machine.waiting:
+            asked = next(iter(machine.waiting.values()))
+            return f"{_who(machine)} has not answered {asked.what} {asked.ident} since {asked.at:.1f} s"
+    for what, view in (("the topology", _topology), ("the ring", _ring), ("the names", _names)):
+        odd = _odd_one(component, view)
+        if odd:
+            return f"{what} of {odd} differ"
+    return _wrong_names(component) or _flood_faults(component)
+
+
+def _daemon(machine: Machine) -> Daemon:
+    assert machine.daemon is not None
+    return machine.daemon
+
+
+def _who(machine: Machine) -> str:
+    return f"h{machine.number}"
+
+
+def _odd_one(component: Sequence[Machine], view: View) -> str:
+    first = view(_daemon(component[0]))
+    for machine in component[1:]:
+        if view(_daemon(machine)) != first:
+            return f"{_who(component[0])} and {_who(machine)}"
+    return ""
+
+
+def _topology(daemon: Daemon) -> object:
+    return {name: (peer.uid, peer.version) for name, peer in daemon.node.mesh.peers().items()}
+
+
+def _ring(daemon: Daemon) -> object:
+    return [(entry.token, entry.peer, entry.version) for entry in daemon.ipam.ring.entries]
+
+
+def _names(daemon: Daemon) -> object:
+    return {entry.key: entry.version for entry in daemon.names.entries() if entry.live}
+
+
+def _wrong_names(component: Sequence[Machine]) -> str:
+    """Every name of a container on a reachable host is answered, and no other."""
+    wanted: dict[str, set[int]] = {}
+    for machine in component:
+        for _, hostname, address in machine.named:
+            wanted.setdefault(hostname, set()).add(int(address))
+    some = _daemon(component[0])
+    for hostname, addresses in wanted.items():
+        answered = set(map(int, some.names.lookup(hostname)))
+        if answered != addresses:
+            return f"{hostname} has {len(addresses)} addresses, and {len(answered)} are answered"
+    live = {entry.key.hostname.partition(".")[0] for entry in some.names.entries() if entry.live}
+    gone = live - set(wanted)
+    return f"{min(gone)} is answered, and there is no such container" if gone else ""
+
+
+def _flood_faults(component: Sequence[Machine]) -> str:
+    """A broadcast frame from each host comes to every other exactly once, by the tables as they are."""
+    known_as: dict[HopId, Machine] = {machine.ip: machine for machine in component}
+    for machine in component:
+        if machine.kernel.tables.self_id is None:
+            return f"{_who(machine)} has no short id"
+        known_as[machine.kernel.tables.self_id] = machine
+    for source in component:
+        copies = _flood(source, known_as)
+        for machine in component:
+            times = copies.get(machine.number, 0)
+            if times != (machine is not source):
+                return f"a broadcast from {_who(source)} comes to {_who(machine)} {times} times"
+    return ""
+
+
+def _flood(source: Machine, known_as: Mapping[HopId, Machine]) -> dict[int, int]:
+    """How many copies come to each host. No frame takes more hops than there are hosts."""
+    short_id = source.kernel.tables.self_id
+    assert short_id is not None
+    copies: dict[int, int] = {}
+    frontier = [source]
+    for _ in range(len(known_as)):
+        reached: list[Machine] = []
+        for here in frontier:
+            tree = here.kernel.tables.trees.get(short_id)
+            for _, hop in tree.children if tree is not None else ():
+                there = known_as.get(hop.id)
+                if there is not None and _takes(there, short_id, known_as, here):
+                    copies[there.number] = copies.get(there.number, 0) + 1
+                    reached.append(there)
+        frontier = reached
+    return copies
+
+
+def _takes(there: Machine, source: ShortId, known_as: Mapping[HopId, Machine], sender: Machine) -> bool:
+    """Whether a host takes broadcasts of this source from that neighbour."""
+    tree = there.kernel.tables.trees.get(source)
+    return tree is not None and tree.parent is not None and known_as.get(tree.parent) is sender

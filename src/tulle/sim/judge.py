@@ -1,0 +1,177 @@
+"""What must hold at every moment of every run, looked at after everything that a daemon does."""
+
+from collections import Counter, defaultdict
+from ipaddress import IPv4Interface
+
+from tulle.ipam.config import network_range
+from tulle.ipam.events import Done, Failed
+from tulle.ipam.ring import Range, Ring, RingInvalid
+from tulle.mesh.peername import PeerName
+from tulle.sim.daemon import SPINNING
+from tulle.sim.machine import Asked, Machine
+from tulle.sim.settings import Settings, host_of
+from tulle.sim.story import Story
+
+
+class Violation(Exception):
+    """Something that must never be is so."""
+
+
+class Judge:
+    """Keeps the books. See ``machine.Watcher`` for what it is told.
+
+    ``excuse`` says why two containers may have one address from now on: somebody forced it, or a disk was
+    lost or rolled back. What is found then is counted, and is no violation.
+    """
+
+    def __init__(self, settings: Settings, story: Story) -> None:
+        self._universe = network_range(settings.universe)
+        self._story = story
+        self._holders: defaultdict[int, dict[tuple[int, str], None]] = defaultdict(dict)
+        self._rings: dict[int, Ring] = {}
+        self._owned: dict[PeerName, list[Range]] = {}
+        self._removed: set[PeerName] = set()
+        self.excuse = ""
+        self.asked = 0
+        """How many containers users wanted to start on hosts that had a daemon."""
+        self.granted = 0
+        self.local = 0
+        """Of those granted: at once, and without a byte sent."""
+        self.delays: list[float] = []
+        self.refusals: Counter[str] = Counter()
+        self.duplicates = 0
+        self.closings: Counter[str] = Counter()
+        self.errors: list[str] = []
+
+    # -- addresses
+
+    def took(self, machine: Machine, ident: str, interface: IPv4Interface) -> None:
+        """A container has this address now: nobody else may have it."""
+        address = int(interface)
+        holders = self._holders[address]
+        holders[machine.number, ident] = None
+        self._story.tell(machine.number, f"{ident} has {interface.ip}")
+        if len(holders) > 1 and address in self._universe:
+            who = " and ".join(f"{name} on h{number}" for number, name in holders)
+            self._duplicate(f"{interface.ip} is held by {who}")
+
+    def freed(self, machine: Machine, ident: str, interface: IPv4Interface) -> None:
+        """It has it no more."""
+        self._story.tell(machine.number, f"{ident} gave up {interface.ip}")
+        self._holders[int(interface)].pop((machine.number, ident), None)
+
+    def shared_addresses(self) -> int:
+        """How many addresses two containers have now."""
+        return sum(len(holders) > 1 for holders in self._holders.values())
+
+    def _duplicate(self, text: str) -> None:
+        self.duplicates += 1
+        if not self.excuse:
+            raise Violation(f"two containers have one address: {text}")
+
+    # -- requests
+
+    def settled(self, machine: Machine, asked: Asked, answer: Done | Failed) -> None:
+        """A request was answered."""
+        if isinstance(answer, Failed):
+            self.refusals[f"{asked.what}: {answer.error}"] += 1
+            self._story.tell(machine.number, f"{asked.what} {asked.ident} refused: {answer.error}")
+            return
+        if asked.what == "rmpeer":
+            peer = PeerName(int(asked.ident))
+            self._story.tell(machine.number, f"took over from h{host_of(peer)}: {answer.result}")
+            self._removed.add(peer)
+            self._owned.pop(peer, None)
+        if asked.what in ("allocate", "claim"):
+            self.granted += 1
+            now = machine.now
+            self.delays.append(now - asked.at)
+            self.local += now == asked.at and machine.sent_bytes() == asked.sent
+
+    # -- the ring
+
+    def pumped(self, machine: Machine) -> None:
+        """A daemon has done something."""
+        daemon = machine.daemon
+        if daemon is None:
+            return
+        if daemon.turns > SPINNING:
+            raise Violation(
+                f"h{machine.number} spins: {daemon.turns} turns within a second of its own accord"
+            )
+        ring = daemon.ipam.ring
+        if ring is not self._rings.get(machine.number):
+            self._rings[machine.number] = ring
+            self._judge_ring(machine, ring)
+
+    def _judge_ring(self, machine: Machine, ring: Ring) -> None:
+        try:
+            ring.check()
+        except RingInvalid as error:
+            raise Violation(f"the ring of h{machine.number} is broken: {error}") from None
+        if ring.entries and sum(piece.size for arc in ring.arcs() for piece in arc.ranges) != ring.range.size:
+            raise Violation(f"the ring of h{machine.number} does not cover its range exactly once")
+        owned = ring.owned_ranges(machine.name)
+        if machine.name not in self._removed and owned != self._owned.get(machine.name, []):
+            self._owned[machine.name] = owned
+            self._judge_owners(machine.name, owned)
+
+    def _judge_owners(self, name: PeerName, owned: list[Range]) -> None:
+        """No range may be anybody's own in the eyes of two daemons."""
+        if self.excuse:
+            return
+        for other, theirs in self._owned.items():
+            shared = other != name and _overlap(owned, theirs)
+            if shared:
+                one, two = host_of(name), host_of(other)
+                raise Violation(f"{shared} belongs to h{one} in its own eyes, and to h{two} in its own")
+
+    def left(self, machine: Machine) -> None:
+        """This host's disk is gone, and with it all that it owned."""
+        self._owned.pop(machine.name, None)
+        self._rings.pop(machine.number, None)
+
+    # -- what was promised
+
+    def started(self, machine: Machine) -> None:
+        """A daemon has read its disk: everything acknowledged must be there, and nothing else."""
+        daemon = machine.daemon
+        assert daemon is not None
+        held = {ident: set(addresses) for ident, addresses in daemon.ipam.held().items()}
+        promised = {ident: addresses for ident, addresses in machine.promised.items() if addresses}
+        if held != promised:
+            before, after = _plain(promised), _plain(held)
+            raise Violation(f"h{machine.number} acknowledged {before} and has {after} after its restart")
+        for ident, hostname, address in sorted(machine.named):
+            if address not in daemon.names.lookup(hostname):
+                raise Violation(f"h{machine.number} acknowledged the name {hostname} of {ident} and lost it")
+        strangers = set(daemon.names.containers()) - {name[0] for name in machine.named}
+        if strangers:
+            raise Violation(f"h{machine.number} has names again that were removed: {sorted(strangers)}")
+
+    # -- logs
+
+    def noted(self, machine: Machine, level: str, text: str) -> None:
+        """A line in a log."""
+        if level != "debug":
+            self._story.tell(machine.number, f"log {level}: {text}")
+        if level == "error":
+            self.errors.append(f"h{machine.number}: {text}")
+
+    def closed_link(self, machine: Machine, reason: str) -> None:
+        """A daemon closed a connection."""
+        self.closings[reason] += 1
+        self._story.tell(machine.number, f"closes a connection: {reason}")
+
+
+def _overlap(one: list[Range], other: list[Range]) -> Range | None:
+    for piece in one:
+        for another in other:
+            shared = piece.clip(another)
+            if shared.size > 0:
+                return shared
+    return None
+
+
+def _plain(held: dict[str, set[IPv4Interface]]) -> str:
+    return ", ".join(f"{ident}: {sorted(map(str, held[ident]))}" for ident in sorted(held)) or "nothing"

@@ -1,0 +1,336 @@
+"""One machine: its kernel, its disk, the containers on it, and most of the time a daemon."""
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
+from random import Random
+from typing import Protocol
+
+from tulle.datapath.tables import Tables
+from tulle.errors import UserError
+from tulle.ipam.events import Done, Failed
+from tulle.mesh.peername import PeerName
+from tulle.sim.daemon import Daemon
+from tulle.sim.disk import Disk
+from tulle.sim.kernel import Kernel
+from tulle.sim.network import Network
+from tulle.sim.settings import Settings, ip_of, name_of
+
+LAST_WORDS = 3.0
+"""Seconds that a reset waits for its last message to arrive."""
+
+
+@dataclass(slots=True)
+class Container:
+    """A container that runs: the addresses that it was given, and what it is called."""
+
+    ident: str
+    hostname: str
+    addresses: set[IPv4Interface] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that a user waits for."""
+
+    what: str
+    ident: str
+    hostname: str
+    at: float
+    sent: int
+    """Bytes that the daemon had sent when it was asked."""
+
+
+class Watcher(Protocol):
+    """Who is told what happens on machines."""
+
+    def took(self, machine: "Machine", ident: str, interface: IPv4Interface) -> None:
+        """A container has this address now."""
+
+    def freed(self, machine: "Machine", ident: str, interface: IPv4Interface) -> None:
+        """It has it no more."""
+
+    def settled(self, machine: "Machine", asked: Asked, answer: Done | Failed) -> None:
+        """A request was answered."""
+
+    def noted(self, machine: "Machine", level: str, text: str) -> None:
+        """A line in the daemon's log."""
+
+    def closed_link(self, machine: "Machine", reason: str) -> None:
+        """The daemon closed a connection."""
+
+    def pumped(self, machine: "Machine") -> None:
+        """The daemon did something."""
+
+    def left(self, machine: "Machine") -> None:
+        """Its disk is gone, or will be: what it owned counts no more."""
+
+    def started(self, machine: "Machine") -> None:
+        """There is a new daemon, which has read its disk and done nothing yet."""
+
+
+class Machine:
+    """See the module text."""
+
+    def __init__(
+        self, number: int, settings: Settings, network: Network, rng: Random, watcher: Watcher
+    ) -> None:
+        self.number = number
+        self.ip = ip_of(number)
+        self.name: PeerName = name_of(number)
+        self.disk = Disk()
+        self.containers: dict[str, Container] = {}
+        self.promised: dict[str, set[IPv4Interface]] = {}
+        """What a daemon has acknowledged and not taken back, by holder: it must outlive every crash."""
+        self.named: set[tuple[str, str, IPv4Address]] = set()
+        """The same for names: container, host name, address."""
+        self.targets: list[str] = []
+        self.waiting: dict[int, Asked] = {}
+        self.daemon: Daemon | None = None
+        self.clock_offset = 0.0
+        self.powered = True
+        self._settings, self._network, self._rng, self._watcher = settings, network, rng, watcher
+        self._tickets = itertools.count(1)
+        self._lives = 0
+        self.kernel = Kernel(self.ip, network, self._frame_up)
+
+    # -- the life of daemons
+
+    def start(self, reaches: Callable[[str, str], bool]) -> None:
+        """Start a daemon on what is on the disk, as ``tulle launch`` does."""
+        if self.daemon is not None:
+            return
+        self.powered = True
+        rng = Random(self._rng.getrandbits(64))
+        adopted = self.kernel.tables if self._lives else None
+        self.daemon = Daemon(
+            self.number, self.name, self._settings, self._network, self, rng, reaches, adopted
+        )
+        self._lives += 1
+        self._network.add(self.daemon)
+        self._watcher.started(self)
+        daemon = self.daemon
+        self.call(lambda: daemon.node.connect(self.targets, True, daemon.now))
+        self.reconcile()
+
+    def crash(self, power: bool = False) -> None:
+        """The daemon is killed; with ``power`` the whole machine goes off, and its containers end."""
+        if self.daemon is not None:
+            self._network.remove(self.ip, silently=power)
+            self.daemon.die()
+            self.daemon = None
+        self.waiting.clear()
+        if power:
+            self.powered = False
+            self.kernel.tables = Tables()
+            for ident in list(self.containers):
+                self._bury(ident)
+
+    def lose_disk(self, keep_name: bool = False) -> None:
+        """The state file is gone, and with it all promises. The daemon must not be running."""
+        self._watcher.left(self)
+        self.disk.wipe()
+        self.promised.clear()
+        self.named.clear()
+        if not keep_name:
+            self.name = name_of(self.number, self._lives)
+
+    def roll_back(self) -> None:
+        """The disk is as it was when the backup was made. The daemon must not be running."""
+        self.disk.roll_back()
+        self.promised, self.named = {}, set()
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the run began."""
+        return self._network.clock.mono
+
+    def call(self, work: Callable[[], None]) -> None:
+        """Have the daemon do something."""
+        if self.daemon is not None:
+            self.daemon.do(work)
+
+    # -- containers
+
+    def launch(self, ident: str, hostname: str, address: IPv4Interface | None = None) -> None:
+        """Start a container with any address, or this one, and a name. Without a daemon nothing happens."""
+        daemon = self.daemon
+        if daemon is None:
+            return
+        subnet = self._settings.universe
+        if address is None:
+            ask = self._ask("allocate", ident, hostname)
+            self.call(lambda: daemon.ipam.allocate(ask, ident, subnet, daemon.now))
+        else:
+            ask = self._ask("claim", ident, hostname)
+            ip, length = address.ip, address.network.prefixlen
+            self.call(lambda: daemon.ipam.claim(ask, ident, ip, length, daemon.now))
+
+    def end(self, ident: str) -> None:
+        """The container ends. A daemon notices at once, or when there is one again."""
+        if ident in self.containers:
+            self._bury(ident)
+            self.call(lambda: self._release(ident))
+
+    def give_up(self, ident: str) -> None:
+        """Whoever waits for this container's address waits no longer."""
+        daemon = self.daemon
+        for ticket, asked in list(self.waiting.items()):
+            if asked.ident == ident and daemon is not None:
+                del self.waiting[ticket]
+                daemon.do(lambda ticket=ticket: daemon.ipam.cancel(ticket))  # type: ignore[misc]
+
+    def reconcile(self) -> None:
+        """Hold what running containers have, and free what others had; as a daemon does at its start."""
+        daemon = self.daemon
+        if daemon is None:
+            return
+        for ident, container in self.containers.items():
+            held = daemon.ipam.lookup(ident)
+            for interface in sorted(container.addresses - set(held)):
+                ask = self._ask("adopt", ident, container.hostname)
+                ip, length = interface.ip, interface.network.prefixlen
+                self.call(lambda a=ask, i=ident, p=ip, n=length: daemon.ipam.claim(a, i, p, n, daemon.now))  # type: ignore[misc]
+        for ident in sorted({*daemon.ipam.held(), *daemon.names.containers()} - set(self.containers)):
+            self.call(lambda ident=ident: self._release(ident))  # type: ignore[misc]
+
+    # -- operators
+
+    def rmpeer(self, peer: PeerName, force: bool) -> None:
+        """``tulle rmpeer`` here."""
+        daemon = self.daemon
+        if daemon is not None:
+            ask = self._ask("rmpeer", str(int(peer)), "")
+            self.call(lambda: daemon.ipam.takeover(ask, peer, daemon.now, force))
+
+    def reset(self, force: bool) -> None:
+        """``tulle reset`` here: leave the cluster, and remove everything."""
+        daemon = self.daemon
+        if daemon is None:
+            return
+        company = any(owner != self.name for owner in daemon.ipam.ring.owners)
+        if company and not force and not daemon.node.mesh.routes.unicast_all:
+            return
+        ask = self._ask("reset", "force" if force else "", "")
+        self.call(lambda: daemon.ipam.leave(ask, daemon.now))
+
+    def connect(self, targets: Iterable[str], replace: bool) -> None:
+        """``tulle connect`` here."""
+        new = [target for target in targets if replace or target not in self.targets]
+        self.targets = new if replace else [*self.targets, *new]
+        daemon = self.daemon
+        if daemon is not None:
+            self.call(lambda: daemon.node.connect(new, replace, daemon.now))
+
+    def forget(self, targets: Iterable[str]) -> None:
+        """``tulle forget`` here."""
+        daemon, gone = self.daemon, list(targets)
+        self.targets = [target for target in self.targets if target not in gone]
+        if daemon is not None:
+            self.call(lambda: daemon.node.forget(gone, daemon.now))
+
+    # -- told by the daemon
+
+    def answered(self, ticket: int, answer: Done | Failed) -> None:
+        """See ``Surroundings``."""
+        asked = self.waiting.pop(ticket, None)
+        if asked is None:
+            return
+        if isinstance(answer, Done):
+            self._done(asked, answer.result)
+        self._watcher.settled(self, asked, answer)
+
+    def noted(self, level: str, text: str) -> None:
+        """See ``Surroundings``."""
+        self._watcher.noted(self, level, text)
+
+    def use_tables(self, tables: Tables) -> None:
+        """See ``Surroundings``."""
+        self.kernel.tables = tables
+
+    def send_frame(self, frame: bytes) -> None:
+        """See ``Surroundings``."""
+        self.kernel.send(frame)
+
+    def link_closed(self, reason: str) -> None:
+        """See ``Surroundings``."""
+        self._watcher.closed_link(self, reason)
+
+    def pumped(self) -> None:
+        """See ``Surroundings``."""
+        self._watcher.pumped(self)
+
+    def wall_offset(self) -> float:
+        """See ``Surroundings``."""
+        return self.clock_offset
+
+    def sent_bytes(self) -> int:
+        """What its daemons have written into streams."""
+        return self._network.bytes_sent[self.ip]
+
+    # -- inside
+
+    def _frame_up(self, frame: bytes) -> None:
+        if self.daemon is not None:
+            self.daemon.frame(frame)
+
+    def _ask(self, what: str, ident: str, hostname: str) -> int:
+        ticket = next(self._tickets)
+        now = self._network.clock.mono
+        self.waiting[ticket] = Asked(what, ident, hostname, now, self.sent_bytes())
+        return ticket
+
+    def _done(self, asked: Asked, result: object) -> None:
+        daemon = self.daemon
+        assert daemon is not None
+        if asked.what in ("allocate", "claim", "adopt"):
+            assert isinstance(result, IPv4Interface)
+            self._attach(asked, result)
+        elif asked.what == "rmpeer":
+            daemon.node.forget_ghost(PeerName(int(asked.ident)))
+        elif asked.what == "reset":
+            patience = LAST_WORDS
+            self._network.clock.call_after(patience, self._leave, daemon, bool(asked.ident))
+
+    def _attach(self, asked: Asked, interface: IPv4Interface) -> None:
+        daemon, ident = self.daemon, asked.ident
+        assert daemon is not None
+        container = self.containers.get(ident)
+        if container is None and asked.what == "adopt":
+            daemon.ipam.release(ident, interface.ip, daemon.now)
+            return
+        if container is None:
+            container = self.containers[ident] = Container(ident, asked.hostname)
+        self.promised.setdefault(ident, set()).add(interface)
+        if interface not in container.addresses:
+            container.addresses.add(interface)
+            self._watcher.took(self, ident, interface)
+        if asked.hostname:
+            try:
+                daemon.names.add(ident, asked.hostname, interface.ip, daemon.now)
+            except UserError:
+                return
+            self.named.add((ident, asked.hostname, interface.ip))
+
+    def _bury(self, ident: str) -> None:
+        container = self.containers.pop(ident)
+        for interface in container.addresses:
+            self._watcher.freed(self, ident, interface)
+
+    def _release(self, ident: str) -> None:
+        daemon = self.daemon
+        assert daemon is not None
+        daemon.ipam.release(ident, None, daemon.now)
+        daemon.names.container_gone(ident, daemon.now)
+        self.promised.pop(ident, None)
+        self.named = {one for one in self.named if one[0] != ident}
+
+    def _leave(self, daemon: Daemon, force: bool) -> None:
+        if self.daemon is not daemon or not (force or self._network.delivered(self.ip)):
+            return
+        self.crash()
+        self.kernel.tables = Tables()
+        for ident in list(self.containers):
+            self._bury(ident)
+        self.lose_disk()

@@ -1,0 +1,6 @@
+"""The named scenarios; importing this package registers them all."""
+
+from tulle.sim.scenario import SCENARIOS
+from tulle.sim.scenarios import addresses, chaos, partitions, removal
+
+__all__ = ["SCENARIOS", "addresses", "chaos", "partitions", "removal"]

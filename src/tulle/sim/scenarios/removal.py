@@ -1,0 +1,89 @@
+"""Hosts are removed: rightly, wrongly, twice, and with their space under way."""
+
+from ipaddress import IPv4Network
+
+from tulle.sim.checks import Settle
+from tulle.sim.operations import Crash, Heal, Partition, Rmpeer, Start
+from tulle.sim.plan import Plan
+from tulle.sim.scenario import scenario
+from tulle.sim.settings import Settings
+
+SMALL = IPv4Network("10.32.0.0/26")
+
+
+def _busy_cluster(plan: Plan, hosts: int) -> None:
+    plan.cluster(Settings(hosts=hosts, universe=SMALL))
+    plan.do(Settle())
+    for host in plan.hosts:
+        plan.launch(host)
+        plan.launch(host)
+    plan.do(Settle())
+
+
+def _launches(plan: Plan, hosts: tuple[int, ...], times: int) -> None:
+    for _ in range(times):
+        plan.launch(plan.rng.choice(hosts))
+        plan.wait(plan.rng.random() * 2)
+
+
+@scenario("rmpeer-across-a-partition", "4.5", "S50")
+def rmpeer_across_a_partition(plan: Plan) -> None:
+    """rmpeer of a host that is alive on the other side of a partition gives no address out twice."""
+    _busy_cluster(plan, 5)
+    groups = plan.split()
+    plan.do(Partition(groups))
+    plan.wait(plan.rng.random() * 20)
+    plan.do(Rmpeer(plan.rng.choice(groups[0]), plan.rng.choice(groups[1])))
+    plan.wait(7)
+    _launches(plan, tuple(plan.hosts), 20)
+    plan.do(Heal())
+
+
+@scenario("rmpeer-by-two", "4.5", "S50")
+def rmpeer_by_two(plan: Plan) -> None:
+    """Two hosts remove the same dead peer at once: its addresses have one owner afterwards."""
+    _busy_cluster(plan, 4)
+    victim = plan.some_host()
+    others = tuple(host for host in plan.hosts if host != victim)
+    plan.do(Crash(victim, power=True))
+    plan.wait(plan.rng.random() * 90)
+    one, two = plan.rng.sample(others, 2)
+    plan.do(Rmpeer(one, victim))
+    plan.wait(plan.rng.choice((0.0, 0.001, 0.01, 1.0)))
+    plan.do(Rmpeer(two, victim))
+    _launches(plan, others, 20)
+    plan.do(Settle(90, answered=False))
+
+
+@scenario("removed-peer-returns", "4.5", "S50")
+def removed_peer_returns(plan: Plan) -> None:
+    """A host that was removed while it was off comes back with its old disk, and starts over."""
+    _busy_cluster(plan, 4)
+    victim = plan.some_host()
+    others = tuple(host for host in plan.hosts if host != victim)
+    plan.do(Crash(victim, power=True))
+    plan.wait(plan.rng.random() * 90)
+    plan.do(Rmpeer(plan.rng.choice(others), victim))
+    plan.wait(plan.rng.random() * 10)
+    _launches(plan, others, 15)
+    plan.do(Start(victim))
+    _launches(plan, tuple(plan.hosts), 10)
+
+
+@scenario("donation-in-flight", "4.5", "S50")
+def donation_in_flight(plan: Plan) -> None:
+    """A host dies while space it gave away is under way, and is removed: nothing has two owners."""
+    _busy_cluster(plan, 3)
+    for _ in range(12):
+        plan.launch(1)
+        plan.wait(0.1)
+    for _ in range(8):
+        plan.launch(1)
+        plan.wait(plan.rng.random() * 0.01)
+    victim = plan.rng.choice((2, 3))
+    plan.do(Crash(victim, power=True))
+    plan.wait(plan.rng.random() * 70)
+    plan.do(Rmpeer(5 - victim, victim))
+    plan.wait(2)
+    _launches(plan, (1, 5 - victim), 10)
+    plan.do(Settle(90, answered=False))
