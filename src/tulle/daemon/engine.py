@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 from tulle.daemon.links import Links
 from tulle.daemon.requests import Tickets
+from tulle.datapath.sleeve.orders import SleeveOrder
 from tulle.datapath.tables import Tables
 from tulle.instant import Instant
 from tulle.ipam.events import Done, Failed
 from tulle.mesh.events import Address, CloseLink, Dial, LinkId, Resolve, Writable
-from tulle.node.events import Frame, Note, UseTables
+from tulle.node.events import Frame, Note, SleeveDo, UseTables
 from tulle.node.node import Node
 
 log = logging.getLogger("tulle")
@@ -38,6 +39,9 @@ class DataPath(Protocol):
 
     def use_tables(self, tables: Tables) -> None:
         """Bring the kernel's tables up to date."""
+
+    def sleeve_do(self, order: SleeveOrder) -> None:
+        """Carry out what the node wants of the sleeve."""
 
 
 def now() -> Instant:
@@ -63,6 +67,7 @@ class Engine:
             Writable: lambda order: self.links.writable(order.link),
             Resolve: lambda order: self.spawn(self._resolve(order.host)),
             Frame: lambda order: datapath.send_frame(order.data),
+            SleeveDo: lambda event: datapath.sleeve_do(event.order),
             UseTables: lambda order: datapath.use_tables(order.tables),
             Done: lambda answer: self.tickets.done(answer.ticket, answer.result),
             Failed: lambda answer: self.tickets.failed(answer.ticket, answer.error),

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from tulle.api.listen import TcpAddress
 from tulle.daemon.identity import bridge_mac
 from tulle.daemon.options import LaunchOptions
+from tulle.datapath.sleeve.orders import SleeveOrder
 from tulle.datapath.tables import CarrierKind, Tables
 from tulle.errors import UserError
 from tulle.host.attachments import Attachment
@@ -106,6 +107,10 @@ class Kernel:
     def drain_frames(self, take: Callable[[bytes], None]) -> None:
         """Hand over the frames for the daemon that wait."""
         self.path.tap.drain(take)
+
+    def sleeve_do(self, order: SleeveOrder) -> None:
+        """Carry out what the node wants of the sleeve."""
+        log.debug("%s", order)
 
     def use_tables(self, tables: Tables) -> None:
         """Carry frames by these tables, and take tunnelled ones from their addresses only."""

@@ -23,6 +23,7 @@ from tulle.daemon.kernel import Kernel, own_resolver
 from tulle.daemon.notify import notify
 from tulle.daemon.options import LaunchOptions
 from tulle.daemon.targets import restored_targets, targets_record
+from tulle.datapath.sleeve.carrier import SleeveCarrier
 from tulle.datapath.vxlan import VxlanCarrier
 from tulle.errors import StorageError, UserError
 from tulle.host import netcheck, probe
@@ -164,6 +165,7 @@ def _parts(options: LaunchOptions, name: PeerName, records: Sequence[Record], rn
         ipam=_allocator(options, name, uid, records, rng),
         names=None if options.no_dns else Nameserver(name, options.dns_domain, records),
         vxlan=VxlanCarrier(None, options.mtu, options.port + 1, rng.getrandbits(64)),
+        sleeve=SleeveCarrier(name, options.mtu, options.port),
     )
 
 

@@ -60,7 +60,10 @@ def router_report(node: Node, kernel: KernelPath, interface: str, now: float) ->
             BroadcastRoute(source=format_name(source), via=_names(mesh.routes.broadcast(source)))
             for source in sorted(mesh.peers())
         ],
-        connections=[*_links(node, kernel), *_targets(mesh, {link.remote for link in mesh.links()}, now)],
+        connections=[
+            *_links(node, kernel, now),
+            *_targets(mesh, {link.remote for link in mesh.links()}, now),
+        ],
         termination_count=mesh.terminations,
         targets=mesh.targets(),
         trusted_subnets=[str(subnet) for subnet in config.trusted_subnets],
@@ -180,18 +183,18 @@ def _unicast_routes(mesh: Mesh) -> list[UnicastRoute]:
     ]
 
 
-def _links(node: Node, kernel: KernelPath) -> list[ConnectionReport]:
-    return [_link(node, kernel, link) for link in node.mesh.links()]
+def _links(node: Node, kernel: KernelPath, now: float) -> list[ConnectionReport]:
+    return [_link(node, kernel, link, now) for link in node.mesh.links()]
 
 
-def _link(node: Node, kernel: KernelPath, link: LinkView) -> ConnectionReport:
+def _link(node: Node, kernel: KernelPath, link: LinkView, now: float) -> ConnectionReport:
     address = "{}:{}".format(*link.remote)
     if link.peer is None or link.state in (LinkState.GREETING, LinkState.RIVAL):
         return ConnectionReport(
             address=address, outbound=link.outbound, state="connecting", info="handshake under way"
         )
     peer = node.mesh.peers().get(link.peer)
-    statuses = node.carrier_status(link.link)
+    statuses = node.carrier_status(link.link, now)
     best = next((name for name, status in statuses if status.state is CarrierState.ESTABLISHED), "")
     established = link.state is LinkState.ESTABLISHED
     reason = "" if established else "; ".join(f"{name}: {status.reason}" for name, status in statuses)

@@ -1,16 +1,16 @@
 """The carriers of one node, and which of them takes the frames to each neighbour.
 
-Carriers stand in order of preference. The first one that works for a link carries its frames; the link counts
-as established while there is one. Every change is said with its reason.
+Carriers stand in order of preference, and a link's ``Course`` says which of those that work is used. The link
+counts as established while there is one. Every change is said with its reason.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from tulle.datapath.carrier import (
     Answered,
     Carrier,
-    CarrierEvent,
     CarrierStatus,
     Established,
     Lost,
@@ -25,24 +25,16 @@ from tulle.datapath.tables import CarrierKind, ShortId
 from tulle.instant import Instant
 from tulle.mesh.events import LinkDown, LinkId, LinkUp
 from tulle.mesh.peername import PeerName
-
-
-@dataclass(slots=True)
-class Course:
-    """A link, and the carriers that both its ends have, best first."""
-
-    neighbour: Neighbour
-    offered: tuple[str, ...]
-    working: set[str] = field(default_factory=set)
-    chosen: str | None = None
+from tulle.node.course import Course
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """This link's frames go by another carrier now, or by none (``carrier`` None)."""
+    """This link's frames go by another carrier now than ``before``, or by none (``carrier`` None)."""
 
     link: LinkId
     peer: PeerName
+    before: str | None
     carrier: str | None
     reason: str
 
@@ -56,6 +48,7 @@ class Carriers:
     def __init__(self, carriers: Sequence[Carrier]) -> None:
         self._carriers = {carrier.name: carrier for carrier in carriers}
         self.courses: dict[LinkId, Course] = {}
+        self._chosen: list[tuple[str, Chosen]] = []
 
     def link_up(self, event: LinkUp, short_id: ShortId | None, now: Instant) -> None:
         """A link is up: every carrier that both ends have begins to try."""
@@ -86,6 +79,7 @@ class Carriers:
     def short_id_changed(self, link: LinkId, short_id: ShortId | None, now: Instant) -> None:
         """The peer at the other end has another short id."""
         course = self.courses[link]
+        course.neighbour = replace(course.neighbour, short_id=short_id)
         for carrier in self._of(course.offered):
             carrier.short_id_changed(link, short_id, now)
 
@@ -105,50 +99,78 @@ class Carriers:
             carrier.frame(data, now)
 
     def tick(self, now: Instant) -> None:
-        """Do what is due."""
+        """Do what is due, and go back to better carriers that have proven themselves."""
         for carrier in self._carriers.values():
             carrier.tick(now)
+        for link, course in self.courses.items():
+            if course.next_review() <= now.mono:
+                self._choose(link, "it has worked again for a while", now)
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do."""
-        return min((carrier.next_deadline() for carrier in self._carriers.values()), default=float("inf"))
+        reviews = (course.next_review() for course in self.courses.values())
+        deadlines = (carrier.next_deadline() for carrier in self._carriers.values())
+        return min(min(reviews, default=math.inf), min(deadlines, default=math.inf))
 
     def kind(self, link: LinkId) -> CarrierKind | None:
         """Which carrier takes the frames of this link."""
         course = self.courses.get(link)
         return None if course is None or course.chosen is None else self._carriers[course.chosen].kind
 
-    def statuses(self, link: LinkId) -> list[tuple[str, CarrierStatus]]:
-        """How each carrier of a link stands, best first."""
+    def chosen(self, link: LinkId) -> str | None:
+        """The name of that carrier."""
         course = self.courses.get(link)
-        return [] if course is None else [(one.name, one.status(link)) for one in self._of(course.offered)]
+        return None if course is None else course.chosen
 
-    def collect(self) -> list[tuple[str, Happening]]:
-        """What happened, with the carrier's name."""
+    def statuses(self, link: LinkId, now: float) -> list[tuple[str, CarrierStatus]]:
+        """How each carrier of a link stands, best first; of one on trial the reason says so.
+
+        ``now`` is monotonic.
+        """
+        course = self.courses.get(link)
+        if course is None:
+            return []
+        return [
+            (one.name, _on_trial(course, one.name, one.status(link), now)) for one in self._of(course.offered)
+        ]
+
+    def collect(self, now: Instant) -> list[tuple[str, Happening]]:
+        """What happened, with the carrier's name. A choice comes after all that it rests on."""
         happenings: list[tuple[str, Happening]] = []
         for name, carrier in self._carriers.items():
             for event in carrier.collect():
-                happening = self._judge(name, event)
-                if happening is not None:
-                    happenings.append((name, happening))
-        return happenings
+                if isinstance(event, Established | Lost):
+                    self._judge(name, event, now)
+                else:
+                    happenings.append((name, event))
+        chosen, self._chosen = self._chosen, []
+        return [*happenings, *chosen]
 
-    def _judge(self, name: str, event: CarrierEvent) -> Happening | None:
-        if not isinstance(event, Established | Lost):
-            return event
+    def _judge(self, name: str, event: Established | Lost, now: Instant) -> None:
         course = self.courses.get(event.link)
         if course is None:
-            return None
+            return
         if isinstance(event, Established):
-            course.working.add(name)
+            course.works(name, now.mono)
+            self._choose(event.link, f"full-size frames pass (mtu {event.mtu})", now)
         else:
-            course.working.discard(name)
-        best = next((one for one in course.offered if one in course.working), None)
-        if best == course.chosen:
-            return None
-        course.chosen = best
-        reason = event.reason if isinstance(event, Lost) else f"full-size frames pass (mtu {event.mtu})"
-        return Chosen(event.link, course.neighbour.peer, best, reason)
+            course.fails(name, now.mono)
+            self._choose(event.link, event.reason, now)
+
+    def _choose(self, link: LinkId, reason: str, now: Instant) -> None:
+        course = self.courses[link]
+        best, before = course.best(now.mono), course.chosen
+        if best != before:
+            course.chosen = best
+            chosen = Chosen(link, course.neighbour.peer, before, best, reason)
+            self._chosen.append((best or before or "", chosen))
 
     def _of(self, offered: Sequence[str]) -> list[Carrier]:
         return [self._carriers[name] for name in offered if name in self._carriers]
+
+
+def _on_trial(course: Course, name: str, status: CarrierStatus, now: float) -> CarrierStatus:
+    rest = course.trial(name, now)
+    if rest is None:
+        return status
+    return replace(status, reason=f"works again; will be used if it goes on so for {math.ceil(rest)} s")

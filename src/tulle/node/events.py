@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tulle.datapath.sleeve.orders import SleeveOrder
 from tulle.datapath.tables import Tables
 from tulle.ipam.events import Done, Failed
 from tulle.mesh.events import CloseLink, Dial, Resolve, Writable
@@ -12,6 +13,13 @@ class Frame:
     """Write this frame of the daemon's own into the data path."""
 
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SleeveDo:
+    """An order for the side of the sleeve that has its sockets and keys."""
+
+    order: SleeveOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +37,4 @@ class Note:
     text: str
 
 
-NodeEvent = Dial | Resolve | CloseLink | Writable | Done | Failed | Frame | UseTables | Note
+NodeEvent = Dial | Resolve | CloseLink | Writable | Done | Failed | Frame | SleeveDo | UseTables | Note

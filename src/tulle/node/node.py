@@ -9,12 +9,15 @@ nothing was ever promised that a crash could forget.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tulle.datapath.carrier import Answered, CarrierStatus, SendControl, SendFrame
+from tulle.datapath.carrier import Answered, CarrierStatus, Met, Parted, SendControl, SendFrame
 from tulle.datapath.forwarding import Forwarding
-from tulle.datapath.tables import ShortId, Tables
+from tulle.datapath.sleeve.carrier import SleeveCarrier
+from tulle.datapath.sleeve.orders import Arrival, Count, KnowPeers, PathId, Refused
+from tulle.datapath.tables import CarrierKind, ShortId, Tables
 from tulle.datapath.vxlan import VxlanCarrier
 from tulle.errors import StorageError
 from tulle.instant import Instant
@@ -42,7 +45,7 @@ from tulle.mesh.peername import PeerName
 from tulle.names.events import Save as NameSave
 from tulle.names.nameserver import Nameserver
 from tulle.node.carriers import Carriers, Chosen
-from tulle.node.events import Frame, NodeEvent, Note, UseTables
+from tulle.node.events import Frame, NodeEvent, Note, SleeveDo, UseTables
 from tulle.node.lingering import Lingering
 from tulle.node.picture import hop_of, picture_of
 from tulle.node.records import Record, short_id_record
@@ -66,6 +69,7 @@ class Parts:
     ipam: Allocator | None
     names: Nameserver | None
     vxlan: VxlanCarrier
+    sleeve: SleeveCarrier
 
 
 class Node:
@@ -76,7 +80,11 @@ class Node:
         self.ipam = parts.ipam
         self.names = parts.names
         self._vxlan = parts.vxlan
-        self._carriers = Carriers([parts.vxlan])
+        self._sleeve = parts.sleeve
+        self._carriers = Carriers([parts.vxlan, parts.sleeve])
+        self.carrier_changes = Counter[str]()
+        """How often frames to a neighbour went over to this carrier from another."""
+        self._named: Mapping[ShortId, PeerName] = {}
         self._forwarding = Forwarding(now, adopted)
         self._lingering = Lingering()
         self._commit = commit
@@ -102,6 +110,19 @@ class Node:
     def frame(self, data: bytes, now: Instant) -> None:
         """A frame for the daemon itself came out of the data path."""
         self._carriers.frame(data, now)
+
+    def arrived(self, arrival: Arrival, now: Instant) -> None:
+        """A message came over a path of the sleeve."""
+        self._sleeve.arrived(arrival, now)
+
+    def counted(self, counts: Mapping[PathId, Count], now: Instant) -> None:
+        """What those paths of the sleeve have carried that carried anything since the last time; before
+        ``tick``."""
+        self._sleeve.counted(counts, now)
+
+    def refused(self, refusal: Refused, now: Instant) -> None:
+        """The kernel would not send a message of the sleeve's."""
+        self._sleeve.refused(refusal, now)
 
     def tick(self, now: Instant) -> None:
         """Do what is due in every part."""
@@ -137,9 +158,13 @@ class Node:
 
     # -- asked by the daemon -------------------------------------------------------------------------------
 
-    def carrier_status(self, link: LinkId) -> list[tuple[str, CarrierStatus]]:
-        """How each carrier of a link stands, best first."""
-        return self._carriers.statuses(link)
+    def carrier(self, link: LinkId) -> str | None:
+        """The name of the carrier that takes the frames of a link."""
+        return self._carriers.chosen(link)
+
+    def carrier_status(self, link: LinkId, now: float) -> list[tuple[str, CarrierStatus]]:
+        """How each carrier of a link stands, best first (``now``: monotonic)."""
+        return self._carriers.statuses(link, now)
 
     @property
     def storage_error(self) -> StorageError | None:
@@ -222,12 +247,13 @@ class Node:
             case Log(level, text):
                 self._note(level, text)
             case LinkUp():
+                self._name_peers()
                 self._lingering.drop(event.peer)
                 self._carriers.link_up(event, self._short_id_of(event.peer), now)
                 self._stale_tables = True
             case LinkDown():
                 hop = hop_of(self._carriers, event.link)
-                if hop is not None:
+                if hop is not None and hop.carrier is CarrierKind.VXLAN:
                     self._lingering.add(event.peer, hop, now.mono)
                 self._carriers.link_down(event, now)
                 self._stale_tables = True
@@ -241,7 +267,7 @@ class Node:
                 self._peers_gone(names, now)
 
     def _hear_carriers(self, now: Instant) -> int:
-        happenings = self._carriers.collect()
+        happenings = self._carriers.collect(now)
         for name, happening in happenings:
             match happening:
                 case SendFrame(data):
@@ -250,17 +276,24 @@ class Node:
                     self.mesh.send_control(link, self._carriers.index(link, name), tag, payload, now)
                 case Answered(short_id):
                     self._forwarding.answered(short_id, now)
-                case Chosen(link, peer, carrier, reason):
-                    self._chosen(link, peer, carrier, reason, now)
+                case Chosen():
+                    self._chosen(happening, now)
+                case Met() | Parted():
+                    self._stale_tables = True
+                case _:
+                    self._events.append(SleeveDo(happening))
         return len(happenings)
 
-    def _chosen(self, link: LinkId, peer: PeerName, carrier: str | None, reason: str, now: Instant) -> None:
-        who = self.mesh.label(peer)
+    def _chosen(self, chosen: Chosen, now: Instant) -> None:
+        who, carrier, before = self.mesh.label(chosen.peer), chosen.carrier, chosen.before
         if carrier is None:
-            self._note("warning", f"no frames get through to {who}: {reason}")
+            self._note("warning", f"no frames get through to {who}: {chosen.reason}")
+        elif before is None:
+            self._note("info", f"frames to {who} go by {carrier}: {chosen.reason}")
         else:
-            self._note("info", f"frames to {who} go by {carrier}: {reason}")
-        self.mesh.set_established(link, carrier is not None, now)
+            self._note("info", f"frames to {who} go by {carrier} now, no longer by {before}: {chosen.reason}")
+            self.carrier_changes[carrier] += 1
+        self.mesh.set_established(chosen.link, carrier is not None, now)
         self._stale_tables = True
 
     def _own_short_id(self, short_id: ShortId, now: Instant) -> None:
@@ -286,7 +319,14 @@ class Node:
             )
         for lane in list(self._carriers.courses.values()):
             self._carriers.short_id_changed(lane.neighbour.link, self._short_id_of(lane.neighbour.peer), now)
+        self._name_peers()
         self._tables_due = min(self._tables_due, self._tables_done + TABLES_PACE)
+
+    def _name_peers(self) -> None:
+        named = {ShortId(short_id): peer for short_id, peer in self.mesh.short_ids.items()}
+        if named != self._named:
+            self._named = named
+            self._events.append(SleeveDo(KnowPeers(named)))
 
     def _peers_gone(self, names: tuple[PeerName, ...], now: Instant) -> None:
         if self.ipam is not None:

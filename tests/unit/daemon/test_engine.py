@@ -13,6 +13,7 @@ from tulle.daemon import engine as module
 from tulle.daemon.addresses import Addresses, if_alive, while_alive
 from tulle.daemon.engine import Engine, now
 from tulle.daemon.names import Names
+from tulle.datapath.sleeve.orders import SleeveOrder
 from tulle.datapath.tables import Tables
 from tulle.errors import StorageError, UserError
 from tulle.instant import Instant
@@ -24,6 +25,7 @@ class FakeDataPath:
     def __init__(self) -> None:
         self.tables: list[Tables] = []
         self.sent: list[bytes] = []
+        self.orders: list[SleeveOrder] = []
         self.waiting: list[bytes] = []
 
     def send_frame(self, frame: bytes) -> None:
@@ -36,6 +38,9 @@ class FakeDataPath:
 
     def use_tables(self, tables: Tables) -> None:
         self.tables.append(tables)
+
+    def sleeve_do(self, order: SleeveOrder) -> None:
+        self.orders.append(order)
 
 
 class Rig:

@@ -24,10 +24,10 @@ class Two:
         self.fast.works = self.slow.works = False
         self.both = Carriers([self.fast, self.slow])
         self.both.link_up(up("fast", "slow"), ShortId(3), NOW)
-        assert self.both.collect() == []
+        assert self.both.collect(NOW) == []
 
     def choices(self) -> list[tuple[str | None, str]]:
-        happened = [event for _, event in self.both.collect()]
+        happened = [event for _, event in self.both.collect(NOW)]
         return [(event.carrier, event.reason) for event in happened if isinstance(event, Chosen)]
 
 
@@ -86,6 +86,6 @@ def test_news_of_a_link_that_is_gone_is_dropped_and_other_news_handed_on() -> No
     two.both.link_down(LinkDown(LINK, PEER, "over"), NOW)
     two.both.link_down(LinkDown(LINK, PEER, "over"), NOW)
     two.fast.events = [Established(LINK, 1376), Answered(ShortId(3)), SendControl(LINK, 0, b"")]
-    assert two.both.collect() == [("fast", Answered(ShortId(3))), ("fast", SendControl(LINK, 0, b""))]
-    assert two.both.statuses(LINK) == []
+    assert two.both.collect(NOW) == [("fast", Answered(ShortId(3))), ("fast", SendControl(LINK, 0, b""))]
+    assert two.both.statuses(LINK, 1.0) == []
     assert two.both.next_deadline() == float("inf")

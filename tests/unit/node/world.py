@@ -14,6 +14,7 @@ from tulle.datapath.carrier import (
     Lost,
     Neighbour,
 )
+from tulle.datapath.sleeve.carrier import SleeveCarrier
 from tulle.datapath.tables import CarrierKind, ShortId, Tables
 from tulle.datapath.vxlan import VxlanCarrier
 from tulle.errors import StorageError
@@ -160,6 +161,7 @@ class World:
             ipam=Allocator(config, rng, disk.load()),
             names=Nameserver(name, DOMAIN, disk.load()),
             vxlan=cast(VxlanCarrier, carrier),
+            sleeve=SleeveCarrier(name, 1376, 6783),
         )
         node = Node(parts, disk.commit, self.now, adopted)
         member = self.members[f"10.0.0.{number}"] = Member(f"10.0.0.{number}", node, carrier, disk)

@@ -1,0 +1,58 @@
+"""Which of a link's carriers takes its frames: the best that works, unless it has failed too lately.
+
+A carrier that works again after a failure is on trial for a moment before frames go back to it, and for
+longer the more often it has failed: a path that comes and goes must not take the frames along each time.
+"""
+
+import math
+from collections.abc import Sequence
+
+from tulle.datapath.carrier import Neighbour
+
+TRIAL = 4.0
+"""Seconds for which a carrier must work again before it is preferred."""
+LONGEST_TRIAL = 60.0
+MEMORY = 60.0
+"""Seconds for which a failure counts."""
+_PARDONED = 2
+"""Failures within that time that do not make the trial longer."""
+
+
+class Course:
+    """A link, and the carriers that both its ends have, best first. Times are monotonic seconds."""
+
+    def __init__(self, neighbour: Neighbour, offered: Sequence[str]) -> None:
+        self.neighbour = neighbour
+        self.offered = tuple(offered)
+        self.chosen: str | None = None
+        self._working: dict[str, float] = {}
+        """Since when each may be preferred."""
+        self._failures: dict[str, list[float]] = {}
+
+    def works(self, carrier: str, now: float) -> None:
+        """Frames get through by this carrier."""
+        recent = sum(1 for failed in self._failures.get(carrier, ()) if failed > now - MEMORY)
+        trial = min(TRIAL * 2 ** max(0, recent - _PARDONED), LONGEST_TRIAL) if recent else 0.0
+        self._working.setdefault(carrier, now + trial)
+
+    def fails(self, carrier: str, now: float) -> None:
+        """They do no longer."""
+        self._working.pop(carrier, None)
+        recent = [failed for failed in self._failures.get(carrier, ()) if failed > now - MEMORY]
+        self._failures[carrier] = [*recent, now]
+
+    def best(self, now: float) -> str | None:
+        """Which carrier to use. One that is in use and works has no more to prove."""
+        working = [carrier for carrier in self.offered if carrier in self._working]
+        proven = (one for one in working if one == self.chosen or self._working[one] <= now)
+        return next(proven, working[0] if working else None)
+
+    def trial(self, carrier: str, now: float) -> float | None:
+        """How many more seconds this carrier must work before it is preferred; None if it is not on trial."""
+        until = self._working.get(carrier, -math.inf)
+        return until - now if until > now and carrier != self.chosen else None
+
+    def next_review(self) -> float:
+        """When ``best`` may have another answer by itself."""
+        better = self.offered[: self.offered.index(self.chosen)] if self.chosen in self.offered else ()
+        return min((self._working.get(carrier, math.inf) for carrier in better), default=math.inf)
