@@ -194,7 +194,7 @@ class WeaveConversation:
 
     def _loss(self) -> float | None:
         """The share that was lost on the way here; only sealed datagrams are counted by their sender."""
-        if not self._count.expected:
+        if not self._setup.encrypted or not self._count.expected:
             return None
         return max(0.0, 1 - self._count.received / self._count.expected)
 
