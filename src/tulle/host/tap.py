@@ -32,6 +32,8 @@ _NO_OFFLOAD = bytes(10)
 _LARGEST = 70_000
 """Bytes of the biggest frame: 64 KB of packet, and headers."""
 _READS_PER_TURN = 64
+_OCTETS_PER_TURN = 1 << 20
+"""A turn ends after so much, a millisecond or two: the daemon has other things to do as well."""
 
 TakeData = Callable[[memoryview], None]
 """Takes a data frame: header of offloads, tap header, Ethernet frame. The bytes are good during the call."""
@@ -52,6 +54,7 @@ class Tap:
         self._diverted: dict[int, Callable[[bytes], None]] = {}
         self._take: Callable[[bytes], None] | None = None
         self._take_data: TakeData | None = None
+        self._after_data: Callable[[], None] | None = None
         self._buffer = memoryview(bytearray(_LARGEST))
         try:
             flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
@@ -92,9 +95,12 @@ class Tap:
         """Give control frames that begin with this byte to somebody else."""
         self._diverted[kind] = take
 
-    def on_data(self, take: TakeData | None) -> None:
-        """Give data frames to this one; without anybody they are lost."""
-        self._take_data = take
+    def on_data(self, take: TakeData | None, after: Callable[[], None] | None = None) -> None:
+        """Give data frames to this one; without anybody they are lost.
+
+        ``after`` is called when no more wait, or when others shall have their turn.
+        """
+        self._take_data, self._after_data = take, after
 
     def on_frame(self, take: Callable[[bytes], None]) -> None:
         """Call ``take`` for each control frame from now on, in the running event loop."""
@@ -151,10 +157,14 @@ class Tap:
         return None
 
     def _drain(self, take: Callable[[bytes], None]) -> None:
+        octets = 0
         for _ in range(_READS_PER_TURN):
-            frame = self._next()
+            frame = self._next() if octets < _OCTETS_PER_TURN else None
             if frame is None:
-                return
+                break
+            octets += len(frame)
             control = self._control(frame)
             if control is not None:
                 self._diverted.get(control[0] if control else -1, take)(control)
+        if self._after_data is not None:
+            self._after_data()

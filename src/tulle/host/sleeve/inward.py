@@ -1,0 +1,163 @@
+"""A path's way in: datagrams become units, units are opened, and frames and messages come out."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+
+from tulle.datapath.sleeve.orders import Count, NativePath
+from tulle.host.sleeve.assembly import Assembly
+from tulle.host.sleeve.seals import TAG, ReceivingKeys, Seal, nonce
+from tulle.host.sleeve.window import ReplayWindow
+from tulle.host.sleeve.wire import EPOCH_SHIFT, HEADER, KIND, LENGTH, NUMBERS, POSITION, SEAL, Kind
+
+Piece = bytes | bytearray | memoryview
+
+
+class Taker(Protocol):
+    """What takes what has come. The views are good until the call returns."""
+
+    def frame_came(self, pieces: list[memoryview]) -> None:
+        """A frame of the TAP, in pieces."""
+
+    def message_came(self, message: bytes) -> None:
+        """A message for the daemon."""
+
+
+class Run:
+    """``count`` datagrams of one unit that came together, ``stride`` bytes apart, headers included."""
+
+    __slots__ = ("count", "data", "kind", "last", "padding", "position", "sequence", "stride")
+
+    def __init__(self, data: memoryview, stride: int, count: int, fields: tuple[int, ...]) -> None:
+        self.data = data
+        self.stride = stride
+        self.count = count
+        _, self.sequence, self.kind, self.position, self.last, self.padding = fields
+
+    def pieces(self) -> list[memoryview]:
+        """What follows the headers."""
+        data, stride = self.data, self.stride
+        return [data[at + HEADER.size : at + stride] for at in range(0, self.count * stride, stride)]
+
+    def header(self) -> bytes:
+        """That of the unit's first datagram."""
+        made = bytearray(self.data[: HEADER.size])
+        made[POSITION] = 0
+        return bytes(made)
+
+
+class Inward:
+    """The receiving half of a native path."""
+
+    def __init__(
+        self,
+        path: NativePath,
+        opened: memoryview,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``opened`` is where units are opened; all paths share it, and one superframe must fit."""
+        self._keys = ReceivingKeys(path.keys.receive) if path.keys is not None else None
+        self._opened = opened
+        self._clock = clock
+        self._window = ReplayWindow()
+        self._assembly = Assembly()
+        self._received = 0
+        self.dropped = 0
+
+    def count(self, sent: int) -> Count:
+        """What has come by now.
+
+        Pieces of units that stayed incomplete have come as well; as they may be forged, they never make more
+        than was sent.
+        """
+        expected = self._window.next
+        received = min(expected, self._received + self._assembly.abandoned)
+        return Count(sent, received, expected, self.dropped)
+
+    def age(self) -> None:
+        """Give up units of which nothing more comes; to be called every second or so."""
+        self._assembly.age()
+
+    def take(self, run: Run, taker: Taker) -> None:
+        """Datagrams of this path came. What is not authentic, seen before or damaged is dropped."""
+        number = run.sequence & NUMBERS
+        if run.position + run.count > run.last + 1 or not self._window.is_fresh(number):
+            self.dropped += run.count
+            return
+        pieces = run.pieces() if run.count > run.last else self._assemble(run)
+        if pieces is None:
+            return
+        unit = self._open(run, pieces)
+        if unit is None:
+            self.dropped += run.last + 1
+            return
+        self._window.mark(number, run.last + 1)
+        self._received += run.last + 1
+        self._hand_over(run.kind & KIND, unit, taker)
+
+    def _assemble(self, run: Run) -> Sequence[Piece] | None:
+        """The pieces of the unit if it is complete now."""
+        try:
+            return self._assembly.add(run.header(), run.position, run.last, run.pieces())
+        except ValueError:
+            self.dropped += run.count
+            return None
+
+    def _open(self, run: Run, pieces: Sequence[Piece]) -> list[memoryview] | None:
+        """The unit in pieces; None if it is not what the other end sent."""
+        if self._keys is None:
+            return _unsealed(run, pieces)
+        epoch, seal = run.sequence >> EPOCH_SHIFT, run.kind & SEAL
+        now = self._clock()
+        aead = self._keys.aead(epoch, seal, now)
+        header = run.header()
+        sealed = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        size = len(sealed) - run.padding - TAG
+        if aead is None or not 0 <= size <= len(self._opened) or any(sealed[size + TAG :]):
+            return None
+        opened = self._opened[:size]
+        try:
+            aead.decrypt_into(nonce(header), sealed[: size + TAG], header, opened)
+        except InvalidTag:
+            return None
+        self._keys.opened(epoch, now)
+        return [opened]
+
+    def _hand_over(self, kind: int, unit: list[memoryview], taker: Taker) -> None:
+        if kind == Kind.FRAME:
+            taker.frame_came(unit)
+            return
+        whole = unit[0] if len(unit) == 1 else memoryview(b"".join(unit))
+        parts = _parts(whole)
+        if kind == Kind.FRAMES and parts:
+            for part in parts:
+                taker.frame_came([part])
+        elif kind == Kind.MESSAGE and parts:
+            taker.message_came(bytes(parts[0]))
+
+
+def _unsealed(run: Run, pieces: Sequence[Piece]) -> list[memoryview] | None:
+    if run.kind & SEAL != Seal.NONE:
+        return None
+    views = [memoryview(piece) for piece in pieces]
+    if run.padding:
+        size = len(views[-1]) - run.padding
+        if size <= 0 or any(views[-1][size:]):
+            return None
+        views[-1] = views[-1][:size]
+    return views
+
+
+def _parts(unit: memoryview) -> list[memoryview]:
+    """What stands in a unit, each part after its length; zeros may follow."""
+    parts, at = [], 0
+    while at + LENGTH.size <= len(unit):
+        size = LENGTH.unpack_from(unit, at)[0]
+        at += LENGTH.size
+        if not size or at + size > len(unit):
+            break
+        parts.append(unit[at : at + size])
+        at += size
+    return parts

@@ -1,0 +1,250 @@
+"""The sleeve: one UDP socket and one TAP for all neighbours that frames reach through user space."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+from tulle.datapath.sleeve.orders import (
+    AimPath,
+    Arrival,
+    ClosePath,
+    Count,
+    Endpoint,
+    KnowPeers,
+    NativePath,
+    OpenPath,
+    PathId,
+    Refused,
+    SendMessage,
+    SleeveOrder,
+)
+from tulle.datapath.tables import ShortId
+from tulle.host.sleeve import vnet
+from tulle.host.sleeve.inward import Run
+from tulle.host.sleeve.native import Native
+from tulle.host.sleeve.paths import OtherFormat, Path
+from tulle.host.sleeve.udp import UdpSocket
+from tulle.host.sleeve.wire import HEADER, continues
+from tulle.host.sleeve.workshop import Workshop
+from tulle.host.tap import Tap
+from tulle.mesh.peername import PeerName
+
+_RECEIVES_PER_TURN = 16
+"""Of up to 64 KB each; then the daemon's other work has its turn."""
+
+_VIA = vnet.VNET.size + 6
+_NO_COUNT = Count(0, 0, 0, 0)
+
+
+class Sleeve:
+    """Carries frames by paths, as it is ordered to. Lives in the event loop in which it is started."""
+
+    def __init__(self, port: int, address: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        """Open the socket. Raises UserError if the port is taken."""
+        self.socket = UdpSocket(port, address)
+        self.strangers = 0
+        """Datagrams that belong to no path."""
+        self.undelivered = 0
+        """Frames that no path or no kernel would take."""
+        self._clock = clock
+        self._shop = Workshop()
+        self._buffer = memoryview(bytearray(1 << 16))
+        self._tap: Tap | None = None
+        self._other: OtherFormat | None = None
+        self._report: Callable[[Arrival | Refused], None] | None = None
+        self._paths: dict[PathId, Path] = {}
+        self._native: dict[int, Native] = {}
+        self._indexes: dict[PathId, int] = {}
+        self._by_neighbour: dict[int, Path] = {}
+        self._waiting: set[Path] = set()
+        self._names: Mapping[ShortId, PeerName] = {}
+        self._short_ids: dict[PeerName, ShortId] = {}
+        self._orders: dict[type, Callable[..., None]] = {
+            OpenPath: self._open,
+            ClosePath: self._close,
+            AimPath: self._aim,
+            SendMessage: self._send,
+            KnowPeers: self._know,
+        }
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, tap: Tap, report: Callable[[Arrival | Refused], None]) -> None:
+        """Carry frames from now on, in the running event loop, and report what the pure part must know."""
+        self._report = report
+        self.use_tap(tap)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self.socket.fileno(), self.receive)
+
+    def use_tap(self, tap: Tap) -> None:
+        """Take frames from this TAP, and give them to it."""
+        self._tap = tap
+        tap.on_data(self._send_frame, self._flush)
+
+    def use_format(self, other: OtherFormat) -> None:
+        """Who knows the paths that are not of our own format."""
+        self._other = other
+
+    def do(self, order: SleeveOrder) -> None:
+        """Do what the pure part wants. Orders for paths that are not open are void."""
+        self._orders[type(order)](order)
+
+    def count(self, path: PathId) -> Count:
+        """What a path has carried."""
+        found = self._paths.get(path)
+        return found.count() if found is not None else _NO_COUNT
+
+    def close(self) -> None:
+        """Stop, and forget all paths."""
+        if self._loop is not None:
+            self._loop.remove_reader(self.socket.fileno())
+            self._loop = None
+        if self._tap is not None:
+            self._tap.on_data(None)
+        for path in list(self._paths):
+            self._close(ClosePath(path))
+        self.socket.close()
+
+    # Outlets
+
+    @property
+    def names(self) -> Mapping[ShortId, PeerName]:
+        """See ``paths.Outlets``."""
+        return self._names
+
+    def deliver(self, pieces: list[memoryview], peer: PeerName) -> bool:
+        """See ``paths.Outlets``."""
+        via = self._short_ids.get(peer)
+        first = pieces[0]
+        if len(first) < vnet.PREFIX + vnet.ETHERNET or first.readonly:
+            first = memoryview(bytearray(b"".join(pieces)))
+            pieces = [first]
+        size = sum(map(len, pieces))
+        if via is None or self._tap is None or not vnet.is_deliverable(first, size):
+            self.undelivered += 1
+            return False
+        vnet.readdress(first, via)
+        return self._write(self._tap, pieces)
+
+    def deliver_plain(self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName) -> bool:
+        """See ``paths.Outlets``."""
+        ids = self._short_ids
+        to, origin, via = ids.get(dst), ids.get(src), ids.get(peer)
+        if to is None or origin is None or via is None or self._tap is None:
+            self.undelivered += 1
+            return False
+        return self._write(self._tap, [memoryview(vnet.plain_prefix(to, origin, via)), memoryview(frame)])
+
+    def report(self, report: Arrival | Refused) -> None:
+        """See ``paths.Outlets``."""
+        if self._report is not None:
+            self._report(report)
+
+    # Frames out
+
+    def _send_frame(self, frame: memoryview) -> None:
+        via = frame[_VIA] << 8 | frame[_VIA + 1]
+        path = self._by_neighbour.get(via)
+        if path is None:
+            self.undelivered += 1
+            return
+        self._waiting.add(path)
+        path.frame(frame)
+
+    def _flush(self) -> None:
+        for path in self._waiting:
+            path.flush()
+        self._waiting.clear()
+
+    # Datagrams in
+
+    def receive(self) -> None:
+        """Take what waits in the socket, but not for ever."""
+        for _ in range(_RECEIVES_PER_TURN):
+            received = self.socket.receive(self._buffer)
+            if received is None:
+                return
+            self._take(self._buffer[: received.size], received.stride, received.source)
+
+    def _take(self, data: memoryview, stride: int, source: Endpoint) -> None:
+        """Datagrams from one sender; find out which of them follow each other in one unit."""
+        at = 0
+        while at < len(data):
+            rest = data[at:]
+            if len(rest) <= HEADER.size or stride <= HEADER.size:
+                self._take_strange(rest[:stride], source)
+                at += stride
+                continue
+            fields = HEADER.unpack_from(rest)
+            path = self._native.get(fields[0])
+            if path is None:
+                self._take_strange(rest[:stride], source)
+                at += stride
+                continue
+            count = _length_of_run(rest, stride, fields[3], fields[4])
+            path.take(Run(rest[: count * stride], stride, count, fields), source)
+            at += count * stride
+
+    def _take_strange(self, datagram: memoryview, source: Endpoint) -> None:
+        if self._other is None or not self._other.take(datagram, source):
+            self.strangers += 1
+
+    def _write(self, tap: Tap, pieces: list[memoryview]) -> bool:
+        problem = tap.write_data(pieces)
+        if not problem:
+            return True
+        self.undelivered += 1
+        return False
+
+    # Orders
+
+    def _open(self, order: OpenPath) -> None:
+        self._close(ClosePath(order.path))
+        if isinstance(order.format, NativePath):
+            native = Native(order.path, order.format, self, self._shop, self._clock)
+            self._native[order.format.receive_index] = self._paths[order.path] = native
+            self._indexes[order.path] = order.format.receive_index
+        elif self._other is not None:
+            self._paths[order.path] = self._other.open(order.path, order.format, self)
+
+    def _close(self, order: ClosePath) -> None:
+        path = self._paths.pop(order.path, None)
+        if path is None:
+            return
+        self._forget(path)
+        self._native.pop(self._indexes.pop(order.path, -1), None)
+        path.close()
+
+    def _aim(self, order: AimPath) -> None:
+        path = self._paths.get(order.path)
+        if path is None:
+            return
+        self._forget(path)
+        path.aim(order)
+        if order.short_id is not None:
+            self._by_neighbour[order.short_id] = path
+
+    def _forget(self, path: Path) -> None:
+        """No frame goes by this path any more."""
+        self._waiting.discard(path)
+        for neighbour in [one for one, aimed in self._by_neighbour.items() if aimed is path]:
+            del self._by_neighbour[neighbour]
+
+    def _send(self, order: SendMessage) -> None:
+        path = self._paths.get(order.path)
+        if path is not None:
+            path.message(order)
+
+    def _know(self, order: KnowPeers) -> None:
+        self._names = order.names
+        self._short_ids = {name: short_id for short_id, name in order.names.items()}
+
+
+def _length_of_run(data: memoryview, stride: int, position: int, last: int) -> int:
+    """How many of these datagrams are of the unit of the first, one after the other.
+
+    The kernel keeps them in order, so nearly always as many as there can be; else they are taken singly.
+    """
+    count = min(last - position + 1, -(-len(data) // stride))
+    if count > 1 and continues(data, stride, position, count):
+        return count
+    return 1

@@ -1,0 +1,146 @@
+"""The UDP socket of the mesh port: many datagrams in one system call, both ways.
+
+The kernel takes a buffer and cuts it into datagrams of a given size (UDP_SEGMENT), and gives datagrams of one
+size and sender as one buffer (UDP_GRO). Every datagram is sent with DF, and what the kernel believes of the
+path's MTU is not asked: finding that is the business of ``datapath.sleeve``.
+"""
+
+import contextlib
+import errno
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tulle.datapath.sleeve.orders import Endpoint
+from tulle.errors import UserError
+
+_UDP_SEGMENT, _UDP_GRO = 103, 104
+_IP_MTU_DISCOVER, _NEVER, _PROBE = 10, 0, 3
+_SO_RCVBUFFORCE = 33
+_GRO_SPACE = socket.CMSG_SPACE(4)
+_SEGMENT = struct.Struct("=H")
+_STRIDE = struct.Struct("=i")
+
+RECEIVE_BUFFER = 8 << 20
+"""Bytes that may wait while the daemon is busy: 10 ms at 6 Gbit/s."""
+
+SEND_BUFFER = 1 << 20
+"""Bytes that may wait for the network interface; more would only be late."""
+
+PATIENCE = 0.05
+"""Seconds that sending waits for a slow interface, before it gives the datagrams up."""
+
+MOST_SEGMENTS = 64
+MOST_BYTES = 65507
+"""The kernel's limits for one call."""
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Received(NamedTuple):
+    """``size`` bytes of datagrams that lie ``stride`` bytes apart; the last may be shorter."""
+
+    size: int
+    stride: int
+    source: Endpoint
+
+
+class UdpSocket:
+    """An open socket. ``unsent`` counts datagrams that the kernel would not take."""
+
+    def __init__(self, port: int, address: str = "") -> None:
+        """Raises UserError if the port is taken."""
+        self.unsent = 0
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        try:
+            self._socket.bind((address, port))
+            self._configure()
+        except OSError as error:
+            self._socket.close()
+            text = f"UDP port {port} cannot be opened: {error.strerror}; choose another with --port"
+            raise UserError(text, 409) from error
+
+    def fileno(self) -> int:
+        """For those who wait until something can be received."""
+        return self._socket.fileno()
+
+    @property
+    def port(self) -> int:
+        """The port it is bound to."""
+        return int(self._socket.getsockname()[1])
+
+    def receive(self, buffer: bytearray | memoryview) -> Received | None:
+        """Datagrams of one sender, as many as the kernel has put together; None if nothing waits."""
+        try:
+            size, control, _, source = self._socket.recvmsg_into([buffer], _GRO_SPACE, socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            if error.errno in _ECHOES_OF_SENDING:
+                return None
+            raise
+        stride = _STRIDE.unpack(control[0][2][:4])[0] if control else size
+        return Received(size, stride or size, Endpoint(source[0], source[1]))
+
+    def send(self, pieces: Sequence[Buffer], endpoint: Endpoint, df: bool = True) -> int:
+        """Send one datagram, which the network may break up unless ``df``; 0, or why the kernel would not."""
+        try:
+            with contextlib.nullcontext() if df else self._fragments():
+                self._socket.sendmsg(pieces, (), 0, endpoint)
+        except OSError as error:
+            self.unsent += 1
+            return error.errno or errno.EIO
+        return 0
+
+    def send_many(self, pieces: Sequence[Buffer], per_datagram: int, length: int, endpoint: Endpoint) -> None:
+        """Send datagrams of ``length`` bytes, the last of which may be shorter, each of as many pieces.
+
+        What the kernel would not take is lost, as on any wire.
+        """
+        step = min(MOST_SEGMENTS, MOST_BYTES // length) * per_datagram
+        control = ((socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT.pack(length)),)
+        for start in range(0, len(pieces), step):
+            some = pieces[start : start + step]
+            try:
+                self._socket.sendmsg(some, control if len(some) > per_datagram else (), 0, endpoint)
+            except OSError as error:
+                self._one_by_one(error, some, per_datagram, endpoint)
+
+    def close(self) -> None:
+        """Close it; nothing is received any more."""
+        self._socket.close()
+
+    @contextlib.contextmanager
+    def _fragments(self) -> Iterator[None]:
+        self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _NEVER)
+        try:
+            yield
+        finally:
+            self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
+
+    def _one_by_one(
+        self, error: OSError, pieces: Sequence[Buffer], per_datagram: int, endpoint: Endpoint
+    ) -> None:
+        """The interface cannot cut datagrams: do it for it. Any other refusal holds for each of them."""
+        datagrams = range(0, len(pieces), per_datagram)
+        if error.errno != errno.EIO or len(datagrams) == 1:
+            self.unsent += len(datagrams)
+            return
+        for at in datagrams:
+            self.send(pieces[at : at + per_datagram], endpoint)
+
+    def _configure(self) -> None:
+        own = self._socket
+        own.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
+        own.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 1)
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        seconds, rest = divmod(PATIENCE, 1)
+        patience = struct.pack("@ll", int(seconds), int(rest * 1e6))
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+        with contextlib.suppress(PermissionError):
+            own.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+
+
+_ECHOES_OF_SENDING = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMSGSIZE}
+"""What a socket may report on receiving, though it speaks of what was sent."""
