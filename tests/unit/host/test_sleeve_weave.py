@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from recordings import RUNS, datagrams, recordings
 from tulle.datapath.sleeve.orders import AimPath, Arrival, Endpoint, PathId, Refused, SendMessage, WeavePath
 from tulle.datapath.sleeve.weave import heartbeat
-from tulle.datapath.sleeve.weave_packet import WeaveFrame, decode_frames, encode_frame, sender_of
+from tulle.datapath.sleeve.weave_packet import WeaveFrame, decode_frames, encode_frame, overlay_mtu, sender_of
 from tulle.datapath.tables import ShortId
 from tulle.datapath.tapframe import DATA
 from tulle.host.sleeve.udp import Buffer
