@@ -1,12 +1,19 @@
-"""Hosts with nothing but the kernel data path: bridge, tunnel device, and tables written by hand."""
+"""Hosts with nothing but the kernel data path: bridge, tunnel device, and tables written by hand.
+
+Frames that go by the sleeve are carried by a ``Postman`` of the test's own.
+"""
 
 import asyncio
+import selectors
 import socket
+import struct
+import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab import Container, Host, Lab
-from tulle.datapath.tables import Hop, ShortId, Tables, Tree
+from tulle.datapath.tables import Hop, ShortId, Tables, Tree, sleeve_hop
 from tulle.host.bridge import BridgeConfig, ensure_bridge
 from tulle.host.vxlan import KernelPath
 
@@ -36,7 +43,10 @@ class Node:
     def ip(self) -> str:
         return str(self.host.address)
 
-    def hop_to(self, other: "Node") -> Hop:
+    def hop_to(self, other: "Node", sleeves: Links = ()) -> Hop:
+        """The hop to a neighbour, by the sleeve if this pair is one of ``sleeves``."""
+        if {self.number, other.number} in map(set, sleeves):
+            return sleeve_hop(other.id)
         return Hop(other.ip, self.ip)
 
     def reopen(self, mtu: int = MTU) -> None:
@@ -81,8 +91,8 @@ def full_mesh(nodes: Sequence[Node]) -> None:
     connect(nodes, [(one, other) for one in numbers for other in numbers if one < other])
 
 
-def connect(nodes: Sequence[Node], links: Links) -> None:
-    """Write the tables that follow from these links between host numbers."""
+def connect(nodes: Sequence[Node], links: Links, sleeves: Links = ()) -> None:
+    """Write the tables that follow from these links between host numbers; some of them go by the sleeve."""
     by_number = {node.number: node for node in nodes}
     neighbours: dict[int, list[int]] = {node.number: [] for node in nodes}
     for one, other in links:
@@ -91,7 +101,7 @@ def connect(nodes: Sequence[Node], links: Links) -> None:
     parents = {node.number: _parents(neighbours, node.number) for node in nodes}
     for node in nodes:
         direct = {by_number[one].id: node.hop_to(by_number[one]) for one in neighbours[node.number]}
-        node.path.apply(replace(_tables(node, by_number, parents), direct=direct))
+        node.path.apply(replace(_tables(node, by_number, parents, sleeves), direct=direct))
 
 
 def _parents(neighbours: Mapping[int, Sequence[int]], source: int) -> dict[int, int]:
@@ -109,19 +119,21 @@ def _parents(neighbours: Mapping[int, Sequence[int]], source: int) -> dict[int, 
     return found
 
 
-def _tables(node: Node, by_number: Mapping[int, Node], parents: Mapping[int, Mapping[int, int]]) -> Tables:
+def _tables(
+    node: Node, by_number: Mapping[int, Node], parents: Mapping[int, Mapping[int, int]], sleeves: Links
+) -> Tables:
     me = node.number
     routes = {}
     trees = {}
     for number in by_number:
         if number != me and me in parents[number]:
-            routes[ShortId(number)] = node.hop_to(by_number[_first_step(parents[me], me, number)])
+            routes[ShortId(number)] = node.hop_to(by_number[_first_step(parents[me], me, number)], sleeves)
         tree = parents[number]
         children = [child for child, parent in tree.items() if parent == me and child != number]
         if me in tree:
             trees[ShortId(number)] = Tree(
-                None if number == me else by_number[tree[me]].ip,
-                tuple((ShortId(child), node.hop_to(by_number[child])) for child in sorted(children)),
+                None if number == me else node.hop_to(by_number[tree[me]], sleeves).id,
+                tuple((ShortId(child), node.hop_to(by_number[child], sleeves)) for child in sorted(children)),
             )
     return Tables(node.id, routes=routes, trees=trees)
 
@@ -132,9 +144,61 @@ def _first_step(parents: Mapping[int, int], me: int, target: int) -> int:
     return target
 
 
-def transfer(sender: Container, receiver: Container, address: str, amount: int) -> int:
+class Postman:
+    """Carries data frames between the TAPs of these hosts, as the sleeves of daemons would, until it ends.
+
+    ``carried`` counts them by (from, to), ``largest`` is the length of the biggest; ``control`` has what came
+    out of each TAP for the daemon.
+    """
+
+    HEADER = struct.Struct(">BBHHH4xH")
+    NOTES = 10
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._taps = {node.number: node.path.tap for node in nodes}
+        self.carried: Counter[tuple[int, int]] = Counter()
+        self.largest = 0
+        self.control: dict[int, list[bytes]] = {number: [] for number in self._taps}
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._run)
+        for number, tap in self._taps.items():
+            tap.on_data(lambda frame, number=number: self._carry(number, frame))  # type: ignore[misc]
+        self._thread.start()
+
+    def __enter__(self) -> "Postman":
+        return self
+
+    def __exit__(self, *what: object) -> None:
+        self._wake.close()
+        self._thread.join()
+        self._woken.close()
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._woken, selectors.EVENT_READ)
+            for number, tap in self._taps.items():
+                waiting.register(tap, selectors.EVENT_READ, number)
+            while True:
+                for key, _ in waiting.select():
+                    if key.data is None:
+                        return
+                    while (frame := self._taps[key.data].read()) is not None:
+                        self.control[key.data].append(frame)
+
+    def _carry(self, number: int, frame: memoryview) -> None:
+        kind, hops_left, dst, src, via, ethertype = self.HEADER.unpack_from(frame, self.NOTES)
+        self.carried[number, via] += 1
+        self.largest = max(self.largest, len(frame))
+        self.HEADER.pack_into(frame, self.NOTES, kind, hops_left, dst, src, number, ethertype)
+        assert self._taps[via].write_data([frame])
+
+
+def transfer(
+    sender: Container, receiver: Container, address: str, amount: int, family: int = socket.AF_INET
+) -> int:
     """Send so many bytes over TCP; how many arrived."""
-    with receiver.socket(kind=socket.SOCK_STREAM) as listener, sender.socket(kind=socket.SOCK_STREAM) as out:
+    stream = socket.SOCK_STREAM
+    with receiver.socket(family, stream) as listener, sender.socket(family, stream) as out:
         listener.bind(("", 0))
         listener.listen()
         out.connect((address, listener.getsockname()[1]))
