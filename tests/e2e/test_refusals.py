@@ -64,6 +64,13 @@ def test_reasons_are_seen_at_both_ends(lab: Lab) -> None:
     three.launch("--name", "::9", one)
     wait_until(lambda: "--conn-limit 1" in connection_lines(three), what="the limit is named")
     three.stop()
+    three.launch("--name", "::9", "--ipalloc-range", "10.40.0.0/16", one)
+    for host in (one, three):
+        wait_until(
+            lambda host=host: "10.40.0.0/16" in host.view("ipam") and "10.32.0.0/12" in host.view("ipam")
+        )
+        assert "--ipalloc-range" in host.tulle("status")
+    three.stop()
     two.kill()
     two.relaunch()
     lab.wait_connected([one, two], timeout=10)
