@@ -206,7 +206,9 @@ class VxlanCarrier:
                 self._events.append(Answered(frame.src))
             return
         path = self._path_of(frame.src)
-        if path is not None and echo.uid == path.neighbour.conn_uid:
+        if path is None or echo.uid != path.neighbour.conn_uid:
+            return
+        if frame.remote_ip == path.neighbour.remote_ip:  # not over a relay or another carrier
             path.judge.answered(echo.sequence, now)
             self._review(path, now)
 

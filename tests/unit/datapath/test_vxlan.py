@@ -124,6 +124,18 @@ def test_probes_have_full_size_and_name_the_peer() -> None:
     assert len(echoes) <= 14
 
 
+def test_answers_that_took_another_way_prove_nothing() -> None:
+    w = world()
+    w.kernel_answers = False
+    w.run(10)
+    w.news()
+    for question in [frame for frame in w.sent if frame.ethertype == ECHO_ETHERTYPE][-4:]:
+        payload = question.payload[:4] + b"\x02" + question.payload[5:]
+        w.arrive(ControlFrame(ME, OTHER, ECHO_ETHERTYPE, payload, "10.0.0.3"))
+    assert w.news() == []
+    assert w.state is not CarrierState.ESTABLISHED
+
+
 def test_a_dead_path_is_noticed_within_two_seconds_and_its_return_too() -> None:
     w = world()
     w.run(10)
