@@ -2,6 +2,7 @@
 #ifndef TULLE_SEND_H
 #define TULLE_SEND_H
 
+#include "groups.h"
 #include "sleeve.h"
 
 #define AIMED 0x7475    /* skb->tc_index: the tunnel key is set, from_bridge has nothing to add */
@@ -72,6 +73,7 @@ struct flood {
 	__u32 from;             /* never back to this neighbour */
 	__u32 carrier;          /* children reached by this one get their copy now */
 	__u32 others;           /* whether some are reached by another */
+	struct audience audience;
 };
 
 static __always_inline long copy_by_sleeve(const struct flood *flood, const struct child *child)
@@ -99,6 +101,11 @@ static long flood_one(__u32 index, struct flood *flood)
 	child = &flood->tree->children[index];
 	if (!child->hop.remote || child->hop.remote == flood->from)
 		return 0;
+	if (!is_wanted(&flood->audience, flood->src, child->peer)) {
+		if (flood->carrier == CARRIER_VXLAN)
+			count(PRUNED);
+		return 0;
+	}
 	if (child->hop.carrier != flood->carrier) {
 		flood->others = 1;
 		return 0;
@@ -115,6 +122,7 @@ static __always_inline __u32 flood_by_tunnel(struct flood *flood)
 {
 	if (!flood->tree->count)
 		return 0;
+	find_audience(flood->skb, &flood->audience);
 	flood->carrier = CARRIER_VXLAN;
 	flood->skb->tc_index = AIMED;
 	bpf_loop(flood->tree->count, flood_one, flood, 0);

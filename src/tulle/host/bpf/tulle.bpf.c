@@ -79,6 +79,8 @@ int from_bridge(struct __sk_buff *skb)
 	group = is_group(eth->h_dest);
 	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
 		return drop(DROP_RESOLVER_ARP);
+	if (is_router_advert(skb, eth->h_proto))
+		return drop(DROP_ROUTER_ADVERT);
 	port = port_of(skb);
 	when = moment(cfg);
 	talk = talk_slot(src, dst);
@@ -91,6 +93,8 @@ int from_bridge(struct __sk_buff *skb)
 	peer = group ? NOWHERE : find(dst);
 	if (peer == LOCAL_PLACE)
 		return drop(DROP_LOCAL);
+	if (group && is_own_query(skb, eth->h_proto, port))
+		return drop(DROP_QUERY);
 	if (peer == NOWHERE)
 		return spread_own(skb, cfg);
 	hop = known_hop(&routes, peer);
@@ -210,6 +214,8 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct config *c
 		return drop(DROP_MALFORMED);
 	if (is_resolver_arp(skb, eth->h_proto, cfg->resolver))
 		return drop(DROP_RESOLVER_ARP);
+	if (is_router_advert(skb, eth->h_proto))
+		return drop(DROP_ROUTER_ADVERT);
 	talk = talk_slot(src, dst);
 	if (!is_known_talk(talk, src, dst, moment(cfg), FROM_WIRE) || talk->peer != from->src)
 		return take(skb, cfg, src, dst, group, talk, from);
