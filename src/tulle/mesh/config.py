@@ -25,7 +25,7 @@ class MeshConfig:
     password: bytes | None = None
     conn_limit: int = 200
     discovery: bool = True
-    carriers: tuple[str, ...] = ("fastdp",)
+    carriers: tuple[str, ...] = ("fastdp", "sleeve")
     short_id: int | None = None
     trusted_subnets: tuple[IPv4Network | IPv6Network, ...] = ()
 

@@ -47,7 +47,7 @@ def _closed(mesh: Mesh) -> str | None:
     [
         b"\x07",
         b"\x07\x00",
-        b"\x07\x01\x00",
+        b"\x07\x02\x00",
         b"\x07\xff\x00abc",
         b"\x04garbage",
         b"\x05" + gob((STRING, "topology"), (UINT, 2), (UINT, 1), (BYTES, b"x")),
@@ -137,7 +137,7 @@ def test_control_messages_go_both_ways() -> None:
 def test_control_for_a_carrier_that_was_not_agreed_on() -> None:
     stage = Stage()
     link = stage.meet(2)
-    stage.give(link, Control(1, 0, b""))
+    stage.give(link, Control(2, 0, b""))
     (close,) = [event for event in stage.mesh.collect() if isinstance(event, CloseLink)]
     assert "not agreed" in close.reason
 
