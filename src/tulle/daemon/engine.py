@@ -9,12 +9,12 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from tulle.daemon.links import Links
 from tulle.daemon.requests import Tickets
-from tulle.datapath.sleeve.orders import SleeveOrder
+from tulle.datapath.sleeve.orders import Arrival, Count, PathId, Refused, SleeveOrder
 from tulle.datapath.tables import Tables
 from tulle.instant import Instant
 from tulle.ipam.events import Done, Failed
@@ -42,6 +42,9 @@ class DataPath(Protocol):
 
     def sleeve_do(self, order: SleeveOrder) -> None:
         """Carry out what the node wants of the sleeve."""
+
+    def sleeve_counts(self) -> Mapping[PathId, Count]:
+        """What the sleeve's paths have carried that carried something since this was asked last."""
 
 
 def now() -> Instant:
@@ -109,6 +112,14 @@ class Engine:
         self.node.frame(frame, now())
         self.pump()
 
+    def sleeve_reported(self, report: Arrival | Refused) -> None:
+        """The sleeve has something for the node."""
+        if isinstance(report, Arrival):
+            self.node.arrived(report, now())
+        else:
+            self.node.refused(report, now())
+        self.pump()
+
     # LinkHandler
 
     def link_accepted(self, link: LinkId, remote: Address, local: Address) -> bool:
@@ -160,6 +171,7 @@ class Engine:
         self._timer = None
         try:
             self._datapath.drain_frames(lambda frame: self.node.frame(frame, now()))
+            self.node.counted(self._datapath.sleeve_counts(), now())
             self.node.tick(now())
             self.pump()
         except Exception:

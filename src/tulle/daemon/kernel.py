@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 from tulle.api.listen import TcpAddress
 from tulle.daemon.identity import bridge_mac
 from tulle.daemon.options import LaunchOptions
-from tulle.datapath.sleeve.orders import SleeveOrder
+from tulle.datapath.sleeve.orders import Arrival, Count, PathId, Refused, SleeveOrder
 from tulle.datapath.tables import CarrierKind, Tables
 from tulle.errors import UserError
 from tulle.host.attachments import Attachment
@@ -30,6 +30,8 @@ from tulle.host.firewall import Firewall
 from tulle.host.netlink import KernelRefused
 from tulle.host.ports import Ports
 from tulle.host.rules import FirewallConfig
+from tulle.host.sleeve.sleeve import Sleeve
+from tulle.host.sleeve.weave import WeaveFormat
 from tulle.host.veth import Wiring
 from tulle.host.vxlan import KernelPath, remove_device
 from tulle.mesh.peername import PeerName
@@ -55,11 +57,13 @@ class Kernel:
         firewall: Firewall,
         ports: Ports,
         exposure: Exposure,
+        sleeve: Sleeve,
     ) -> None:
         self.bridge = bridge
         self.path = path
         self.ports = ports
         self.exposure = exposure
+        self.sleeve = sleeve
         self.ephemeral = not bridge.adopted
         """Whether ``end`` removes all of it: at first, unless there was something before us."""
         self._plan = plan
@@ -92,8 +96,10 @@ class Kernel:
             undo.callback(path.close)
             exposure = Exposure(bridge, firewall)
             await exposure.start()
+            sleeve = Sleeve(options.port, options.host or "")
+            sleeve.use_format(WeaveFormat())
             undo.pop_all()
-        return cls(plan, bridge, path, firewall, Ports(plan.wiring, on_gone), exposure)
+        return cls(plan, bridge, path, firewall, Ports(plan.wiring, on_gone), exposure, sleeve)
 
     def on_frame(self, take: Callable[[bytes], None]) -> None:
         """Call ``take`` from now on for each frame for the daemon itself."""
@@ -105,12 +111,21 @@ class Kernel:
         self.path.tap.write(frame)
 
     def drain_frames(self, take: Callable[[bytes], None]) -> None:
-        """Hand over the frames for the daemon that wait."""
+        """Hand over the frames for the daemon that wait, and what waits of the sleeve."""
         self.path.tap.drain(take)
+        self.sleeve.receive()
+
+    def start_sleeve(self, report: Callable[[Arrival | Refused], None]) -> None:
+        """Carry frames by the sleeve from now on, and give its reports to ``report``."""
+        self.sleeve.start(self.path.tap, report)
 
     def sleeve_do(self, order: SleeveOrder) -> None:
         """Carry out what the node wants of the sleeve."""
-        log.debug("%s", order)
+        self.sleeve.do(order)
+
+    def sleeve_counts(self) -> Mapping[PathId, Count]:
+        """What the paths have carried that carried something since this was asked last."""
+        return self.sleeve.changed_counts()
 
     def use_tables(self, tables: Tables) -> None:
         """Carry frames by these tables, and take tunnelled ones from their addresses only."""
@@ -151,6 +166,7 @@ class Kernel:
         with _explained(self._plan.tunnel_port):
             self.path = await self.path.made_again(self._plan.tunnel_port, self._plan.bridge.mtu)
         self.path.set_resolver(self._plan.bridge.resolver)
+        self.sleeve.use_tap(self.path.tap)
         if self._take is not None:
             self.path.tap.on_frame(self._take)
         if not bridge.adopted:
@@ -172,6 +188,7 @@ class Kernel:
         await self._stop_tasks()
         self.ports.stop()
         self.exposure.stop()
+        self.sleeve.close()
         await self._firewall.stop()
         self.path.close()
 
@@ -181,6 +198,7 @@ class Kernel:
         await self.ports.remove_all()
         self.ports.stop()
         self.exposure.stop()
+        self.sleeve.close()
         await self.path.remove()
         await remove_bridge(self.bridge.name)
         await self._firewall.remove()

@@ -110,6 +110,7 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
 
     await engine.links.listen(options.host or "", options.port)
     kernel.on_frame(engine.frame_received)
+    kernel.start_sleeve(engine.sleeve_reported)
     targets = restored_targets(records) if options.resume else list(options.peers)
     node.connect(targets, True, now())
     store.commit([targets_record(targets)])

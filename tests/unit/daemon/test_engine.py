@@ -13,7 +13,7 @@ from tulle.daemon import engine as module
 from tulle.daemon.addresses import Addresses, if_alive, while_alive
 from tulle.daemon.engine import Engine, now
 from tulle.daemon.names import Names
-from tulle.datapath.sleeve.orders import SleeveOrder
+from tulle.datapath.sleeve.orders import Count, PathId, SleeveOrder
 from tulle.datapath.tables import Tables
 from tulle.errors import StorageError, UserError
 from tulle.instant import Instant
@@ -41,6 +41,9 @@ class FakeDataPath:
 
     def sleeve_do(self, order: SleeveOrder) -> None:
         self.orders.append(order)
+
+    def sleeve_counts(self) -> dict[PathId, Count]:
+        return {}
 
 
 class Rig:

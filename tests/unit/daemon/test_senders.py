@@ -8,7 +8,7 @@ import pytest
 
 from tulle.daemon import kernel as module
 from tulle.daemon.kernel import Kernel
-from tulle.datapath.tables import Hop, Tables
+from tulle.datapath.tables import Hop, ShortId, Tables, sleeve_hop
 
 
 @dataclass
@@ -53,7 +53,7 @@ async def open_kernel(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Firewall]:
     monkeypatch.setattr(module, "interface_is", lambda name, index: True)
     firewall = Firewall()
     nothing: Any = None
-    fakes: Any = (nothing, Bridge(), Path(), firewall, nothing, nothing)
+    fakes: Any = (nothing, Bridge(), Path(), firewall, nothing, nothing, nothing)
     return Kernel(*fakes), firewall
 
 
@@ -64,6 +64,16 @@ async def test_an_address_may_send_for_a_while_after_it_left(monkeypatch: pytest
     kernel.use_tables(tables("10.99.0.2"))
     await settle()
     assert firewall.allowed == [{"10.99.0.2", "10.99.0.3"}]
+    await kernel._stop_tasks()
+
+
+async def test_a_neighbour_by_the_sleeve_may_not_write_to_the_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, firewall = await open_kernel(monkeypatch)
+    kernel.use_tables(
+        Tables(ShortId(1), {}, {ShortId(2): sleeve_hop(ShortId(2)), ShortId(3): Hop("10.99.0.3", "")})
+    )
+    await settle()
+    assert firewall.allowed == [{"10.99.0.3"}]
     await kernel._stop_tasks()
 
 

@@ -82,15 +82,14 @@ def test_a_lost_datagram_costs_its_unit_and_no_more(keys: Keys | None) -> None:
 
 
 def test_loss_is_counted_in_datagrams_also_where_units_stay_incomplete() -> None:
-    wire, end = Wire(), End()
-    outward = sender(wire)
+    clock, wire = Clock(), Wire()
+    outward, end = sender(wire), End(clock=clock)
     for _ in range(20):
         send(outward, tcp_superframe(DATA))
     say(outward, b"what the pure part sends anyway, and what gets through where hardly a unit does")
     kept = [datagram for number, datagram in enumerate(wire.datagrams) if number % 50 != 7]
     end.take(kept)
-    for _ in range(2):
-        end.inward.age()
+    clock.now += 2
     lost = len(wire.datagrams) - len(kept)
     assert end.count.expected - end.count.received == lost
 

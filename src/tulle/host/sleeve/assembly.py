@@ -10,12 +10,15 @@ MAX_SIZE = 66_000
 """Bytes of a unit: a superframe, its headers and its seal."""
 
 
+PATIENCE = 1.0
+"""Seconds within which all of a unit must come."""
+
+
 @dataclass(slots=True)
 class _Unit:
-    last: int
+    begun: float
     parts: dict[int, bytes] = field(default_factory=dict)
     size: int = 0
-    touched: bool = True
 
 
 class Assembly:
@@ -34,36 +37,36 @@ class Assembly:
         """Bytes held."""
         return sum(unit.size for unit in self._units.values())
 
-    def add(self, header: bytes, position: int, last: int, pieces: list[memoryview]) -> list[bytes] | None:
+    def add(
+        self, header: bytes, position: int, last: int, pieces: list[memoryview], now: float
+    ) -> list[bytes] | None:
         """Take what came of a unit, from ``position`` on; all its pieces if that was the last of them.
 
         Raises ValueError for what cannot be: a piece that is there already, or a unit that grows too large.
         """
         unit = self._units.get(header)
         if unit is None:
-            unit = self._begin(header, last)
+            unit = self._begin(header, now)
         size = unit.size + sum(map(len, pieces))
         positions = range(position, position + len(pieces))
         if size > MAX_SIZE or not unit.parts.keys().isdisjoint(positions):
             raise ValueError("not a part of this unit")
         unit.parts.update(zip(positions, map(bytes, pieces), strict=True))
-        unit.size, unit.touched = size, True
+        unit.size = size
         if len(unit.parts) <= last:
             return None
         del self._units[header]
         return [unit.parts[at] for at in range(last + 1)]
 
-    def age(self) -> None:
-        """Give up what has not grown since the last call."""
-        for header in [header for header, unit in self._units.items() if not unit.touched]:
+    def age(self, now: float) -> None:
+        """Give up what was begun too long ago."""
+        for header in [header for header, unit in self._units.items() if now - unit.begun > PATIENCE]:
             self._abandon(header)
-        for unit in self._units.values():
-            unit.touched = False
 
-    def _begin(self, header: bytes, last: int) -> _Unit:
+    def _begin(self, header: bytes, now: float) -> _Unit:
         if len(self._units) >= MAX_UNITS:
             self._abandon(next(iter(self._units)))
-        unit = self._units[header] = _Unit(last)
+        unit = self._units[header] = _Unit(now)
         return unit
 
     def _abandon(self, header: bytes) -> None:

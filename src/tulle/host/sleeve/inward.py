@@ -72,13 +72,10 @@ class Inward:
         Pieces of units that stayed incomplete have come as well; as they may be forged, they never make more
         than was sent.
         """
+        self._assembly.age(self._clock())
         expected = self._window.next
         received = min(expected, self._received + self._assembly.abandoned)
         return Count(sent, received, expected, self.dropped)
-
-    def age(self) -> None:
-        """Give up units of which nothing more comes; to be called every second or so."""
-        self._assembly.age()
 
     def take(self, run: Run, taker: Taker) -> None:
         """Datagrams of this path came. What is not authentic, seen before or damaged is dropped."""
@@ -100,7 +97,7 @@ class Inward:
     def _assemble(self, run: Run) -> Sequence[Piece] | None:
         """The pieces of the unit if it is complete now."""
         try:
-            return self._assembly.add(run.header(), run.position, run.last, run.pieces())
+            return self._assembly.add(run.header(), run.position, run.last, run.pieces(), self._clock())
         except ValueError:
             self.dropped += run.count
             return None

@@ -42,7 +42,6 @@ class Native:
 
     def count(self) -> Count:
         """See ``paths.Path``."""
-        self._inward.age()
         return self._inward.count(self._outward.sent)
 
     def close(self) -> None:

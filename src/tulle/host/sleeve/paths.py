@@ -38,7 +38,7 @@ class Path(Protocol):
         """Send what waits: the TAP has no more for now."""
 
     def count(self) -> Count:
-        """What it has carried; asked every few seconds, so a good time to give up what is incomplete."""
+        """What it has carried; asked often, so a good time to give up what is incomplete."""
 
     def close(self) -> None:
         """It will be neither used nor asked any more."""

@@ -66,6 +66,7 @@ class Sleeve:
             SendMessage: self._send,
             KnowPeers: self._know,
         }
+        self._counts: dict[PathId, Count] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self, tap: Tap, report: Callable[[Arrival | Refused], None]) -> None:
@@ -92,6 +93,13 @@ class Sleeve:
         """What a path has carried."""
         found = self._paths.get(path)
         return found.count() if found is not None else _NO_COUNT
+
+    def changed_counts(self) -> dict[PathId, Count]:
+        """What those paths have carried whose counts changed since this was asked last."""
+        counts = {path: found.count() for path, found in self._paths.items()}
+        changed = {path: count for path, count in counts.items() if count != self._counts.get(path)}
+        self._counts = counts
+        return changed
 
     def close(self) -> None:
         """Stop, and forget all paths."""
