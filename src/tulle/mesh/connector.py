@@ -1,9 +1,10 @@
 """Which addresses to connect to, and when.
 
 Wanted are the targets an operator named and, with discovery, the addresses of peers we heard of, or found by
-other means, and have no link to. Each has a ``Pursuit``. Both ends of a missing link usually learn of each other at the same moment;
-so that not both connect, the end with the higher name waits a second. Dials are paced, for the same reason
-and so that the other end's limit on new connections is not hit when many hosts start at once.
+other means, and have no link to. Each has a ``Pursuit``. Both ends of a missing link usually learn of each
+other at the same moment; so that not both connect, the end with the higher name waits a second. Dials are
+paced, for the same reason and so that the other end's limit on new connections is not hit when many hosts
+start at once.
 """
 
 import math
@@ -104,7 +105,7 @@ class Connector:
     # -- what else is learned of addresses ----------------------------------------------------------------
 
     def found(self, peer: PeerName, address: Address | None, now: Instant) -> None:
-        """This peer was met at this address (None: it is there no longer); perhaps it can be dialled there."""
+        """This peer was met at this address (None: it is there no longer): it may be possible to dial it."""
         if self._found.get(peer) == address:
             return
         if address is None:

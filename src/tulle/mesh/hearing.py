@@ -28,6 +28,7 @@ from tulle.mesh.links import LinkTable
 from tulle.mesh.neighbourhood import Neighbourhood
 from tulle.mesh.topology_gossip import CHANNEL
 from tulle.mesh.troubles import About, Troubles
+from tulle.mesh.views import LinkState
 
 MAX_REASON = 500
 """Characters of another end's farewell that are shown."""
@@ -89,6 +90,8 @@ class Hearing:
                 self._wake(link)
 
     def _handle(self, link: Link, item: Features | Message, now: Instant) -> None:
+        if link.state is LinkState.RIVAL and not link.on_trial:
+            self._keeper.vouched(link, now)
         match item:
             case Features():
                 self._keeper.greet(link, item, now)

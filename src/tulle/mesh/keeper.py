@@ -136,6 +136,16 @@ class LinkKeeper:
             if rival.on_trial:
                 self._refuse_twin(link, rival, now)
 
+    def vouched(self, rival: Link, now: Instant) -> None:
+        """The end that dialled speaks on a rival, so to that end it is the link: the one it lost to is gone.
+
+        A host does so that has moved to another address, and it should not have to wait.
+        """
+        assert rival.peer is not None
+        old = self._links.up.get(rival.peer)
+        if old is not None and old.heard < rival.opened:
+            self._replace(old, rival, now)
+
     def tick(self, now: Instant) -> None:
         """Heartbeats, and connections that waited too long."""
         if now.mono < self._wake_at:

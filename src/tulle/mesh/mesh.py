@@ -4,7 +4,7 @@ Whoever does the I/O reports connections and bytes, calls ``pull`` when a socket
 ``next_deadline`` has come, and after every call drains ``collect``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from random import Random
 
 from tulle.instant import Instant
@@ -237,6 +237,17 @@ class Mesh:
     def forget(self, targets: Sequence[str], now: Instant) -> None:
         """Do not connect to these peers any more."""
         self._connector.forget(targets, now)
+
+    def found(self, peer: PeerName, address: Address | None, now: Instant) -> None:
+        """This peer was met at this address (None: it is there no longer): it may be possible to dial it."""
+        self._connector.found(peer, address, now)
+
+    def moved(self, ips: Set[str], now: Instant) -> None:
+        """These are this host's addresses now: dial anew, where it failed and where a link is stale by it."""
+        for link in self._links.moved(ips):
+            if not link.is_up:
+                self._keeper.close(link, "the address it was made from is gone", now)
+        self._connector.moved(now)
 
     def targets(self) -> list[str]:
         """The peers the operator named."""

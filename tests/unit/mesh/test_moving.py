@@ -1,0 +1,160 @@
+"""A host whose addresses change: stale links are replaced while they stand, and addresses found are dialled."""
+
+from mesh.stage import Stage
+from tulle.mesh.dialect import Heartbeat
+from tulle.mesh.events import Address, CloseLink, Dial, LinkDown, LinkId, LinkUp, MeshEvent
+from tulle.mesh.peername import PeerName
+
+TARGET = ("10.0.0.2", 6783)
+MET: Address = ("192.168.1.6", 6783)
+PEER = PeerName(2)
+
+
+def dials(events: list[MeshEvent]) -> list[Address]:
+    return [event.target for event in events if isinstance(event, Dial)]
+
+
+def linked(stage: Stage) -> None:
+    """The operator named the peer, and there is a link to it (from 10.0.0.1)."""
+    stage.mesh.connect(["10.0.0.2"], False, stage.now)
+    stage.pass_time(0)
+    stage.greet(stage.dialled(TARGET), 2)
+    stage.pass_time(1)
+
+
+def ups(events: list[MeshEvent]) -> list[type[MeshEvent]]:
+    return [type(event) for event in events if isinstance(event, LinkUp | LinkDown | CloseLink)]
+
+
+def test_a_link_from_an_address_that_is_gone_is_dialled_anew_and_kept_meanwhile() -> None:
+    stage = Stage()
+    linked(stage)
+    stage.mesh.moved({"172.16.0.9"}, stage.now)
+    events = stage.pass_time(0.5)
+    assert dials(events) == [TARGET]
+    assert ups(events) == []
+
+
+def test_the_new_link_takes_the_place_of_the_stale_one_whatever_their_numbers() -> None:
+    for conn_id in (0, 1 << 63, (1 << 64) - 1):
+        stage = Stage()
+        linked(stage)
+        stage.mesh.moved({"172.16.0.9"}, stage.now)
+        stage.pass_time(0.5)
+        stage.greet(stage.dialled(TARGET), 2, conn_id)
+        assert ups(stage.mesh.collect()) == [CloseLink, LinkDown, LinkUp]
+
+
+def test_a_host_that_keeps_its_address_keeps_its_links() -> None:
+    stage = Stage()
+    linked(stage)
+    stage.mesh.moved({"10.0.0.1", "172.16.0.9"}, stage.now)
+    assert dials(stage.pass_time(20)) == []
+    assert len(stage.mesh.links()) == 1
+
+
+def test_an_address_that_comes_back_saves_its_links() -> None:
+    stage = Stage()
+    linked(stage)
+    stage.mesh.moved({"172.16.0.9"}, stage.now)
+    stage.pass_time(0.5)
+    stage.mesh.moved({"10.0.0.1"}, stage.now)
+    stage.mesh.dial_failed(TARGET, "no route", stage.now)
+    assert dials(stage.pass_time(30)) == []
+
+
+def test_a_peer_that_dialled_us_is_dialled_when_we_move() -> None:
+    stage = Stage()
+    stage.meet(2)
+    stage.pass_time(1)
+    stage.mesh.moved({"172.16.0.9"}, stage.now)
+    assert dials(stage.pass_time(2)) == [TARGET]
+
+
+def test_a_handshake_from_an_address_that_is_gone_ends() -> None:
+    stage = Stage()
+    link = stage.accept()
+    assert link is not None
+    stage.mesh.moved({"172.16.0.9"}, stage.now)
+    assert [event.link for event in stage.mesh.collect() if isinstance(event, CloseLink)] == [link]
+
+
+def test_after_a_move_failed_targets_are_tried_at_once() -> None:
+    stage = Stage()
+    stage.mesh.connect(["10.0.0.2"], False, stage.now)
+    for _ in range(12):
+        stage.pass_time(400)
+        stage.mesh.dial_failed(TARGET, "no route", stage.now)
+    assert dials(stage.pass_time(30)) == []
+    stage.mesh.moved({"172.16.0.9"}, stage.now)
+    assert dials(stage.pass_time(0.5)) == [TARGET]
+
+
+def with_rival() -> tuple[Stage, LinkId, LinkId]:
+    """An old link, and a connection of the same peer, from elsewhere, with a worse number."""
+    stage = Stage()
+    old = stage.accept()
+    assert old is not None
+    stage.greet(old, 2, stage.our_conn_id(old) ^ 1)
+    stage.pass_time(5)
+    stage.mesh.collect()
+    new = stage.accept(("172.16.0.9", 40000))
+    assert new is not None
+    stage.greet(new, 2, stage.our_conn_id(new) ^ 2)
+    assert ups(stage.mesh.collect()) == []
+    return stage, old, new
+
+
+def test_the_other_end_believes_the_new_connection_once_it_speaks() -> None:
+    stage, _, new = with_rival()
+    stage.give(new, Heartbeat())
+    assert ups(stage.mesh.collect()) == [CloseLink, LinkDown, LinkUp]
+    assert [view.link for view in stage.mesh.links()] == [new]
+
+
+def test_a_link_that_lives_does_not_give_way_to_a_rival_that_speaks() -> None:
+    stage, old, new = with_rival()
+    stage.give(old, Heartbeat())
+    stage.give(new, Heartbeat())
+    assert ups(stage.mesh.collect()) == []
+
+
+# Addresses at which a peer was met
+
+
+def test_an_address_that_a_peer_was_met_at_is_dialled() -> None:
+    stage = Stage()
+    stage.mesh.found(PEER, MET, stage.now)
+    assert dials(stage.pass_time(1)) == [MET]
+    assert stage.mesh.target_views()[0].configured is False
+
+
+def test_it_is_dialled_ever_more_patiently() -> None:
+    stage = Stage()
+    stage.mesh.found(PEER, MET, stage.now)
+    count = 0
+    for _ in range(3600):
+        for address in dials(stage.pass_time(1)):
+            stage.mesh.dial_failed(address, "refused", stage.now)
+            count += 1
+    assert 10 < count < 40
+
+
+def test_it_is_not_dialled_when_there_is_a_link() -> None:
+    stage = Stage()
+    linked(stage)
+    stage.mesh.found(PEER, MET, stage.now)
+    assert dials(stage.pass_time(20)) == []
+
+
+def test_it_is_not_dialled_when_the_peer_has_left_it() -> None:
+    stage = Stage()
+    stage.mesh.found(PEER, MET, stage.now)
+    stage.mesh.found(PEER, None, stage.now)
+    assert dials(stage.pass_time(60)) == []
+
+
+def test_without_discovery_nobody_is_dialled_that_the_operator_did_not_name() -> None:
+    stage = Stage(discovery=False)
+    stage.mesh.found(PEER, MET, stage.now)
+    assert dials(stage.pass_time(60)) == []
