@@ -2,12 +2,13 @@
 
 When a daemon dies, each of its neighbours notices at its own moment. Until all have, the mesh believes in
 detours that do not exist: two peers may each send what is for the dead daemon's host to the other. The host's
-kernel goes on as before, so for a short while its neighbours do too.
+kernel goes on as before, so for a short while its neighbours do too. A sleeve ends with its daemon: nothing
+is gained by holding on to it.
 """
 
 from collections.abc import Mapping
 
-from tulle.datapath.tables import Hop
+from tulle.datapath.tables import CarrierKind, Hop
 from tulle.mesh.peername import PeerName
 
 LINGER = 2.0
@@ -27,7 +28,8 @@ class Lingering:
 
     def add(self, peer: PeerName, hop: Hop, now: float) -> None:
         """The connection to this neighbour has ended."""
-        self._hops[peer] = (hop, now + LINGER)
+        if hop.carrier is CarrierKind.VXLAN:
+            self._hops[peer] = (hop, now + LINGER)
 
     def drop(self, peer: PeerName) -> None:
         """There is a connection again, or the peer was removed."""

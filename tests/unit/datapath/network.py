@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tulle.datapath.forwarding import Forwarding, MeshPicture
-from tulle.datapath.tables import Hop, ShortId, Tables
+from tulle.datapath.tables import Hop, HopId, ShortId, Tables, sleeve_hop
 from tulle.instant import Instant
 from tulle.mesh.graph import Graph
 from tulle.mesh.peername import PeerName
@@ -39,11 +39,12 @@ class Node:
 
 
 class Network:
-    """Hosts and links; links are pairs of numbers."""
+    """Hosts and links; links are pairs of numbers. Frames of some links go by the sleeve."""
 
-    def __init__(self, links: Iterable[tuple[int, int]]) -> None:
+    def __init__(self, links: Iterable[tuple[int, int]], sleeves: Iterable[tuple[int, int]] = ()) -> None:
         self.now = Instant(0, 0)
         self.links = {frozenset(link) for link in links}
+        self.sleeves = {frozenset(link) for link in sleeves}
         numbers = sorted({number for link in self.links for number in link})
         self.nodes = {number: Node(number, Forwarding(self.now)) for number in numbers}
         self.claims = {number: self._neighbours(number) for number in numbers}
@@ -52,6 +53,12 @@ class Network:
     def _neighbours(self, number: int) -> frozenset[int]:
         linked = {other for link in self.links if number in link for other in link - {number}}
         return frozenset(other for other in linked if self.nodes[other].alive and self.nodes[number].alive)
+
+    def hop(self, number: int, other: int) -> Hop:
+        """How one host sends to a neighbour."""
+        if frozenset((number, other)) in self.sleeves:
+            return sleeve_hop(ShortId(other))
+        return Hop(ip_of(other), ip_of(number))
 
     def converge(self) -> None:
         """Every live daemon learns what the others say and computes its tables."""
@@ -70,7 +77,7 @@ class Network:
                 ConnectionSummary(PeerName(other), "", outbound=False, established=True) for other in claims
             )
             graph.put(PeerSummary(PeerName(name), "", 1, 1, name, connections))
-        hops = {PeerName(other): Hop(ip_of(other), ip_of(number)) for other in self._neighbours(number)}
+        hops = {PeerName(other): self.hop(number, other) for other in self._neighbours(number)}
         return MeshPicture(
             me=PeerName(number),
             short_ids={PeerName(name): ShortId(name) for name in self.claims},
@@ -107,20 +114,20 @@ class Network:
         if tree is None:
             return
         for child, hop in tree.children:
-            assert hop == Hop(ip_of(child), ip_of(at))
-            if self._takes(child, source, ip_of(at)):
+            assert hop == self.hop(at, child)
+            if self._takes(child, source, self.hop(child, at).id):
                 taken[child] += 1
                 self._spread(child, source, hops_left - 1, taken)
 
-    def _takes(self, at: int, source: int, from_ip: str) -> bool:
+    def _takes(self, at: int, source: int, sender: HopId) -> bool:
         if at == source:
             return False
         tables = self.nodes[at].tables
         tree = tables.trees.get(ShortId(source))
         if tree is not None:
-            return tree.parent == from_ip
+            return tree.parent == sender
         hop = tables.direct.get(ShortId(source))
-        return hop is not None and hop.remote_ip == from_ip
+        return hop is not None and hop.id == sender
 
     def unicast(self, source: int, target: int) -> bool:
         """Whether a frame arrives. Raises RecursionError if it circles."""
@@ -131,7 +138,7 @@ class Network:
             hop = self.nodes[at].tables.routes.get(ShortId(target))
             if hop is None:
                 return False
-            at = next(number for number in self.nodes if ip_of(number) == hop.remote_ip)
+            at = next(number for number in self.nodes if hop.id in (ip_of(number), number))
         raise RecursionError(f"a frame from {source} to {target} circles")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from datapath.network import Network, ip_of, reached
 from tulle.datapath.forwarding import Forwarding, MeshPicture, build
 from tulle.datapath.ghosts import LIFETIME
-from tulle.datapath.tables import MAX_CHILDREN, Hop, ShortId, Tables, Tree
+from tulle.datapath.tables import MAX_CHILDREN, Hop, ShortId, Tables, Tree, sleeve_hop
 from tulle.instant import Instant
 from tulle.mesh.peername import PeerName
 
@@ -44,9 +44,11 @@ def test_a_relay_in_the_middle() -> None:
     assert middle == Tree(ip_of(1), ((ShortId(3), Hop(ip_of(3), ip_of(2))),))
 
 
-@given(connected())
-def test_everything_arrives_once_and_nothing_circles(links: list[tuple[int, int]]) -> None:
-    network = Network(links)
+@given(connected(), st.data())
+def test_everything_arrives_once_and_nothing_circles(
+    links: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    network = Network(links, data.draw(st.lists(st.sampled_from(links))))
     for source, target in itertools.permutations(network.nodes, 2):
         assert network.unicast(source, target)
     for source in network.nodes:
@@ -215,6 +217,30 @@ def test_two_peers_at_one_address_get_one_copy() -> None:
     same = {name: Hop(ip_of(2), ip_of(1)) for name in picture.hops}
     tables = build(replace(picture, hops=same), ())
     assert len(tables.trees[ShortId(1)].children) == 1
+
+
+def test_two_peers_by_the_sleeve_get_a_copy_each() -> None:
+    links = [(1, 2), (1, 3)]
+    tables = Network(links, links).nodes[1].tables
+    assert tables.trees[ShortId(1)] == Tree(
+        None, ((ShortId(2), sleeve_hop(ShortId(2))), (ShortId(3), sleeve_hop(ShortId(3))))
+    )
+    assert tables.trees[ShortId(2)] == Tree(ShortId(2), ((ShortId(3), sleeve_hop(ShortId(3))),))
+
+
+def test_a_shortcut_takes_what_is_for_its_peer_and_nothing_else() -> None:
+    network = Network([(1, 2), (2, 3), (3, 4)])
+    far, picture = sleeve_hop(ShortId(3)), network.picture(1)
+    tables = build(replace(picture, shortcuts={PeerName(3): far}), ())
+    assert tables.routes[ShortId(3)] == far
+    assert tables.routes[ShortId(4)] == network.hop(1, 2)
+    assert tables.trees == network.nodes[1].tables.trees
+
+
+def test_an_established_neighbour_needs_no_shortcut() -> None:
+    network = Network([(1, 2), (2, 3)])
+    picture = replace(network.picture(1), shortcuts={PeerName(2): sleeve_hop(ShortId(2))})
+    assert build(picture, ()).routes == network.nodes[1].tables.routes
 
 
 def test_peers_without_a_short_id_are_left_out() -> None:

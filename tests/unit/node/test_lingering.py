@@ -1,6 +1,6 @@
 """Neighbours that have just gone."""
 
-from tulle.datapath.tables import Hop
+from tulle.datapath.tables import Hop, ShortId, sleeve_hop
 from tulle.mesh.peername import PeerName
 from tulle.node.lingering import LINGER, Lingering
 
@@ -26,4 +26,10 @@ def test_a_neighbour_that_is_back_lingers_no_longer() -> None:
     lingering.add(ONE, HOP, 10.0)
     lingering.drop(ONE)
     lingering.drop(TWO)
+    assert lingering.hops == {}
+
+
+def test_a_sleeve_does_not_outlive_its_connection() -> None:
+    lingering = Lingering()
+    lingering.add(ONE, sleeve_hop(ShortId(1)), 10.0)
     assert lingering.hops == {}
