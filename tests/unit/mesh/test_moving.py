@@ -1,4 +1,4 @@
-"""A host whose addresses change: stale links are replaced while they stand, and addresses found are dialled."""
+"""A host whose addresses change: stale links are replaced while they stand; addresses found are dialled."""
 
 from mesh.stage import Stage
 from tulle.mesh.dialect import Heartbeat
