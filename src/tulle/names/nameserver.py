@@ -23,6 +23,7 @@ from tulle.names.events import Event, Log, Save
 from tulle.names.hostname import complete, complete_inside, parse_domain, wire_form
 from tulle.names.state import State
 from tulle.names.tombstones import Tombstones
+from tulle.names.unsaved import Unsaved
 
 ENTRIES_PER_MESSAGE = 20_000
 """A whole state goes out in pieces of this size, far below the 10 MiB that a message may have."""
@@ -49,6 +50,7 @@ class Nameserver:
         self._early = EarlyEntries()
         self._skewed: set[PeerName] = set()
         self._strays: list[Key] = []
+        self._unsaved = Unsaved()
         self._events: list[Event] = []
         self._restore(restored)
 
@@ -119,7 +121,7 @@ class Nameserver:
     def encode_all(self, dialect: str, now: Instant) -> list[bytes]:
         """The complete state, in pieces."""
         spoken = self._spoken()
-        keys = list(spoken)
+        keys = [key for key in spoken if key not in self._unsaved]
         pieces = (keys[at : at + ENTRIES_PER_MESSAGE] for at in range(0, len(keys), ENTRIES_PER_MESSAGE))
         return [weave.encode(int(now.wall), {key: spoken[key] for key in piece}) for piece in pieces]
 
@@ -128,7 +130,7 @@ class Nameserver:
         chosen = {
             key: self._state.entries[key]
             for key in keys
-            if isinstance(key, Key) and key in self._state.entries
+            if isinstance(key, Key) and key in self._state.entries and key not in self._unsaved
         }
         return [weave.encode(int(now.wall), chosen)] if chosen else []
 
@@ -191,9 +193,16 @@ class Nameserver:
         return min(self._tombstones.next_deadline(), self._early.next_deadline())
 
     def collect(self) -> list[Event]:
-        """What is to be saved and logged since the last call."""
+        """What is to be saved and logged since the last call. It counts as saved unless ``storage_failed``
+        follows; then the caller keeps it and tries again after the next call.
+        """
+        self._broadcast(self._unsaved.hand_out())
         events, self._events = self._events, []
         return events
+
+    def storage_failed(self) -> None:
+        """The records handed out so far are not on disk: tell nobody of the names in them for now."""
+        self._unsaved.refused()
 
     # -- inside ----------------------------------------------------------------------------------------------
 
@@ -249,6 +258,7 @@ class Nameserver:
             self._tombstones.hold(entry, now)
         if entry.key.origin == self.peer:
             self._events.append(records.save(entry))
+            self._unsaved.changed(entry)
 
     def _drop(self, key: Key) -> None:
         self._state.drop(key)

@@ -88,7 +88,7 @@ class Node:
         self._forwarding = Forwarding(now, adopted)
         self._lingering = Lingering()
         self._commit = commit
-        self._unsaved: list[Record] = []
+        self._unsaved: dict[tuple[str, str], Record] = {}
         self._storage_error: StorageError | None = None
         self._stale_tables = True
         self._tables_done = self._tables_due = -math.inf
@@ -219,17 +219,19 @@ class Node:
     def _save_names(self) -> None:
         for event in self.names.collect() if self.names is not None else ():
             if isinstance(event, NameSave):
-                self._unsaved.append(event)
+                self._unsaved[event.kind, event.key] = event
             else:
                 self._note(event.level, event.text)
         if not self._unsaved:
             return
         try:
-            self._commit(self._unsaved)
+            self._commit(list(self._unsaved.values()))
         except StorageError as error:
             if self._storage_error is None:
                 self._note("error", str(error))
             self._storage_error = error
+            if self.names is not None:
+                self.names.storage_failed()
         else:
             self._unsaved.clear()
             self._storage_error = None
@@ -297,7 +299,8 @@ class Node:
         self._stale_tables = True
 
     def _own_short_id(self, short_id: ShortId, now: Instant) -> None:
-        self._unsaved.append(short_id_record(short_id))
+        record = short_id_record(short_id)
+        self._unsaved[record.kind, record.key] = record
         self._vxlan.own_short_id(short_id, now)
         self._stale_tables = True
 

@@ -320,6 +320,41 @@ def test_after_losing_the_disk_a_name_that_is_there_again_wins_over_its_former_r
     assert state(ours) == state(theirs)
 
 
+# -- a disk that refuses ------------------------------------------------------------------------------------
+
+
+def test_a_name_that_is_not_on_disk_is_told_nobody_until_it_is() -> None:
+    server = nameserver()
+    server.add("c1", "web", A, START)
+    server.collect()
+    server.outbox.clear()
+    server.storage_failed()
+    assert state(server) == []
+    assert server.lookup("web") == (A,)
+    for _ in range(3):
+        server.collect()
+        server.storage_failed()
+        assert server.outbox == []
+        assert state(server) == []
+    server.collect()
+    server.collect()
+    (told,) = server.outbox
+    assert isinstance(told, Broadcast)
+    assert server.encode_some("weave", told.keys, START)
+    assert len(state(server)) == 1
+
+
+def test_a_removal_is_told_whatever_the_disk_says() -> None:
+    server = nameserver()
+    server.add("c1", "web", A, START)
+    server.collect()
+    server.remove(None, None, None, START)
+    server.collect()
+    server.storage_failed()
+    (gone,) = state(server)
+    assert not gone.live
+
+
 # -- time ---------------------------------------------------------------------------------------------------
 
 

@@ -85,16 +85,18 @@ def test_the_disk_works_again_and_so_does_everything() -> None:
 
 def test_a_name_that_the_disk_refuses_is_said_and_retried() -> None:
     world = World()
-    one = world.add(1)
+    one, two = world.pair()
     one.disk.broken = True
     one.names.add("c1", "web", FOO, world.now)
-    world.settle()
+    world.pass_time(40)
+    assert two.names.lookup("web") == ()
     with pytest.raises(StorageError, match="disk full"):
         one.node.raise_unsaved()
     assert one.notes.count("disk full") == 1
     one.disk.broken = False
-    world.settle()
+    world.pass_time(1)
     one.node.raise_unsaved()
+    assert two.names.lookup("web") == (FOO,)
     assert one.node.storage_error is None
     assert any(kind.startswith("name") for kind, _ in one.disk.records)
 
