@@ -55,7 +55,7 @@ def _about_connections(report: Report) -> list[str]:
             f"{len(mute)} {noun} connected, but no frames get through; `status connections` says what is in"
             " the way"
         )
-    slow = [one for one in found if one.state == "established" and one.attrs.reason]
+    slow = [one for one in found if one.state == "established" and one.attrs.degraded]
     if slow:
         noun = "connection does" if len(slow) == 1 else "connections do"
         problems.append(

@@ -72,6 +72,12 @@ def _mesh(report: Report) -> Iterator[Metric]:
     if known is not None:
         count = known if isinstance(known, int) else len(known)
         yield _gauge("weave_flows", "Number of FastDP flows.", count)
+    changes = CounterMetricFamily(
+        "tulle_carrier_changes", "Times that frames to a peer went over to this carrier.", labels=["carrier"]
+    )
+    for carrier, value in sorted(router.carrier_changes.items()):
+        changes.add_metric([carrier], value)
+    yield changes
     for key, value in sorted(router.counters.items()):
         yield _counter(f"tulle_{key}", f"Counter {key} of the router.", value)
 
@@ -110,10 +116,20 @@ def _each_connection(report: Report, links: list[ConnectionReport]) -> Iterator[
     yield family(
         "tulle_connection_degraded",
         "1 when a better carrier should be in use and is not.",
-        [int(bool(link.attrs.reason)) for link in links],
+        [int(link.attrs.degraded) for link in links],
     )
     yield family(
         "tulle_connection_mtu_bytes", "Overlay MTU towards the peer.", [link.attrs.mtu for link in links]
+    )
+    yield family(
+        "tulle_connection_path_mtu_bytes",
+        "MTU found of the network beneath the carrier in use.",
+        [link.attrs.path_mtu for link in links],
+    )
+    yield family(
+        "tulle_connection_loss_ratio",
+        "Share of packets to the peer that the network loses.",
+        [link.attrs.loss for link in links],
     )
     yield family(
         "tulle_connection_rtt_seconds",

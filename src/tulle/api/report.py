@@ -5,6 +5,7 @@ stand beside them (each is marked "ours"). Every text view, the metrics and the 
 one value and nothing else, so whatever a user can see anywhere is also in the report.
 """
 
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -59,7 +60,8 @@ class BroadcastRoute(_Shape, frozen=True, kw_only=True):
 class CarrierAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """Ours: one carrier that a connection could use, in order of preference, and how it is doing.
 
-    ``state`` is "in use", "standby", "probing" or "failed"; ``reason`` says why it is not in use.
+    ``state`` is "in use", "standby", "probing", "failed", or "unusable" when it cannot serve this connection
+    at all; ``reason`` says why it is not in use.
     """
 
     name: str
@@ -70,16 +72,26 @@ class CarrierAttempt(msgspec.Struct, frozen=True, kw_only=True):
 class ConnectionAttrs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Facts about an established connection. ``name`` is the carrier in use, under its name on the wire.
 
-    ``name``, ``mtu`` (payload bytes) and ``encrypted`` are Weave Net's. Ours: ``rtt`` in milliseconds,
+    ``name``, ``mtu`` (payload bytes) and ``encrypted`` are Weave Net's. Ours: ``path_mtu`` (of the network
+    beneath, where it was measured), ``rtt`` in milliseconds, ``loss`` (the share of packets, 0 to 1),
     ``reason`` (one clause: why a better carrier is not in use) and ``carriers``.
     """
 
     name: str = ""
     mtu: int | None = None
     encrypted: bool = False
+    path_mtu: int | None = None
     rtt: float | None = None
+    loss: float | None = None
     reason: str = ""
     carriers: list[CarrierAttempt] = field(default_factory=list)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a better carrier should be in use; one that cannot be used at all should not."""
+        better = list(takewhile(lambda one: one.state != "in use", self.carriers))
+        in_use = len(better) < len(self.carriers)
+        return bool(self.reason) and not (in_use and all(one.state == "unusable" for one in better))
 
 
 class Traffic(_Shape, frozen=True, kw_only=True):
@@ -121,7 +133,10 @@ class MacReport(_Shape, frozen=True, kw_only=True):
 
 
 class RouterReport(_Shape, frozen=True, kw_only=True):
-    """The mesh and the data path. ``counters`` (ours) become metrics ``tulle_<key>_total``."""
+    """The mesh and the data path. ``counters`` (ours) become metrics ``tulle_<key>_total``.
+
+    ``carrier_changes`` (ours): how often frames to a peer went over to a carrier from another.
+    """
 
     protocol: str = "weave"
     protocol_min_version: int = 2
@@ -141,6 +156,7 @@ class RouterReport(_Shape, frozen=True, kw_only=True):
     trusted_subnets: list[str] = field(default_factory=list)
     interface: str = ""
     macs: list[MacReport] = field(name="MACs", default_factory=list)
+    carrier_changes: dict[str, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
 
 

@@ -91,8 +91,12 @@ def _connection(connection: ConnectionReport) -> str:
     ]
     if attrs.mtu is not None:
         words.append(f"mtu={attrs.mtu}")
+    if attrs.path_mtu is not None:
+        words.append(f"path-mtu={attrs.path_mtu}")
     if attrs.rtt is not None:
         words.append(f"rtt={attrs.rtt:.3g}ms")
+    if attrs.loss is not None:
+        words.append(f"loss={attrs.loss:.1%}")
     if connection.traffic is not None:
         words += _traffic(connection.traffic)
     if attrs.reason:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
+from itertools import takewhile
 
 from tulle import __version__
 from tulle.api.report import (
@@ -37,11 +38,12 @@ from tulle.names.nameserver import Nameserver
 from tulle.node.node import Node
 
 _ATTEMPT = {
-    CarrierState.ESTABLISHED: "in use",
+    CarrierState.ESTABLISHED: "standby",
     CarrierState.TRYING: "probing",
     CarrierState.LOST: "failed",
-    CarrierState.UNUSABLE: "failed",
+    CarrierState.UNUSABLE: "unusable",
 }
+"""How a carrier stands that is not the one in use."""
 
 
 def router_report(node: Node, kernel: KernelPath, interface: str, now: float) -> RouterReport:
@@ -69,6 +71,7 @@ def router_report(node: Node, kernel: KernelPath, interface: str, now: float) ->
         trusted_subnets=[str(subnet) for subnet in config.trusted_subnets],
         interface=interface,
         macs=_macs(mesh, kernel),
+        carrier_changes=dict(node.carrier_changes),
         counters={counter.name.lower(): count for counter, count in kernel.counters().items()},
     )
 
@@ -195,15 +198,15 @@ def _link(node: Node, kernel: KernelPath, link: LinkView, now: float) -> Connect
         )
     peer = node.mesh.peers().get(link.peer)
     statuses = node.carrier_status(link.link, now)
-    best = next((name for name, status in statuses if status.state is CarrierState.ESTABLISHED), "")
-    established = link.state is LinkState.ESTABLISHED
-    reason = "" if established else "; ".join(f"{name}: {status.reason}" for name, status in statuses)
+    best = node.carrier(link.link) or ""
+    better = takewhile(lambda one: one[0] != best, statuses)
+    reason = "; ".join(f"{name}: {status.reason}" for name, status in better)
     secret = link.encrypted and not link.both_trusted
     shield = secret if node.mesh.config.password is not None else None
     return ConnectionReport(
         address=address,
         outbound=link.outbound,
-        state="established" if established else "pending",
+        state="established" if link.state is LinkState.ESTABLISHED else "pending",
         info=established_info(best, format_name(link.peer), link.nickname, shield),
         attrs=_attrs(best, statuses, reason, secret),
         traffic=_traffic(kernel, peer.short_id if peer else None),
@@ -218,10 +221,16 @@ def _attrs(
         name=best,
         mtu=chosen.mtu if chosen else None,
         encrypted=chosen.encrypted if chosen else secret,
+        path_mtu=chosen.path_mtu if chosen else None,
         rtt=round(chosen.rtt * 1000, 3) if chosen and chosen.rtt is not None else None,
+        loss=round(chosen.loss, 5) if chosen and chosen.loss is not None else None,
         reason=reason,
         carriers=[
-            CarrierAttempt(name=name, state=_ATTEMPT[status.state], reason=status.reason)
+            CarrierAttempt(
+                name=name,
+                state="in use" if name == best else _ATTEMPT[status.state],
+                reason=status.reason,
+            )
             for name, status in statuses
         ],
     )

@@ -82,7 +82,7 @@ class Node:
         self._vxlan = parts.vxlan
         self._sleeve = parts.sleeve
         self._carriers = Carriers([parts.vxlan, parts.sleeve])
-        self.carrier_changes = Counter[str]()
+        self.carrier_changes = Counter(dict.fromkeys((parts.vxlan.name, parts.sleeve.name), 0))
         """How often frames to a neighbour went over to this carrier from another."""
         self._named: Mapping[ShortId, PeerName] = {}
         self._forwarding = Forwarding(now, adopted)

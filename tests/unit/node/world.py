@@ -15,6 +15,16 @@ from tulle.datapath.carrier import (
     Neighbour,
 )
 from tulle.datapath.sleeve.carrier import SleeveCarrier
+from tulle.datapath.sleeve.orders import (
+    Arrival,
+    ClosePath,
+    Endpoint,
+    NativePath,
+    OpenPath,
+    PathId,
+    SendMessage,
+    SleeveOrder,
+)
 from tulle.datapath.tables import CarrierKind, ShortId, Tables
 from tulle.datapath.vxlan import VxlanCarrier
 from tulle.errors import StorageError
@@ -26,7 +36,7 @@ from tulle.mesh.events import Address, CloseLink, Dial, LinkId, Writable
 from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import PeerName
 from tulle.names.nameserver import Nameserver
-from tulle.node.events import NodeEvent, Note, UseTables
+from tulle.node.events import NodeEvent, Note, SleeveDo, UseTables
 from tulle.node.node import Node, Parts
 from tulle.node.records import Record
 
@@ -124,6 +134,8 @@ class Member:
     answers: dict[int, object] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     tables: Tables = field(default_factory=Tables)
+    orders: list[SleeveOrder] = field(default_factory=list)
+    paths: dict[PathId, NativePath] = field(default_factory=dict)
 
     @property
     def ipam(self) -> Allocator:
@@ -140,9 +152,12 @@ class Member:
 
 
 class World:
-    """Members, the connections between them, and the time."""
+    """Members, the connections between them, and the time. ``sleeve``: they have that carrier too."""
 
-    def __init__(self) -> None:
+    def __init__(self, sleeve: bool = False) -> None:
+        self.carriers = ("fastdp", "sleeve") if sleeve else ("fastdp",)
+        self.udp = True
+        """Whether the network carries datagrams of the sleeve."""
         self.now = Instant(1000.0, 1_700_000_000.0)
         self.members: dict[str, Member] = {}
         self._far: dict[LinkId, tuple[Member, LinkId]] = {}
@@ -157,7 +172,7 @@ class World:
         carrier = FakeCarrier()
         config = IpamConfig(name, uid, RANGE, RANGE, Consensus(None))
         parts = Parts(
-            mesh=Mesh(MeshConfig(name=name, nickname=f"h{number}", uid=uid), rng),
+            mesh=Mesh(MeshConfig(name, f"h{number}", uid, carriers=self.carriers), rng),
             ipam=Allocator(config, rng, disk.load()),
             names=Nameserver(name, DOMAIN, disk.load()),
             vxlan=cast(VxlanCarrier, carrier),
@@ -229,6 +244,8 @@ class World:
                 member.answers[ticket] = error
             case UseTables(tables):
                 member.tables = tables
+            case SleeveDo(order):
+                self._carry(member, order)
             case Note(_, text):
                 member.notes.append(text)
 
@@ -243,6 +260,22 @@ class World:
         member.node.mesh.dialled(here, target, (member.ip, 50_000 + here), self.now)
         if not far.node.mesh.accepted(there, (member.ip, 50_000 + here), target, self.now):
             self._close(there)
+
+    def _carry(self, member: Member, order: SleeveOrder) -> None:
+        """What the sockets of the sleeve do, on a network without delay."""
+        member.orders.append(order)
+        if isinstance(order, OpenPath) and isinstance(order.format, NativePath):
+            member.paths[order.path] = order.format
+        elif isinstance(order, ClosePath):
+            del member.paths[order.path]
+        elif isinstance(order, SendMessage) and self.udp:
+            far = self.members.get(order.endpoint.ip)
+            index = member.paths[order.path].send_index
+            theirs = [path for path, to in far.paths.items() if to.receive_index == index] if far else []
+            for path in theirs:
+                assert far is not None
+                source = Endpoint(member.ip, 6783)
+                far.node.arrived(Arrival(path, order.message, source, order.size), self.now)
 
     def _transmit(self, member: Member, link: LinkId) -> None:
         while link in self._far and (data := member.node.mesh.pull(link, self.now)):
