@@ -14,12 +14,14 @@ from typing import Any, Protocol
 
 from tulle.daemon.links import Links
 from tulle.daemon.requests import Tickets
+from tulle.datapath.groups.pruning import GroupTables
 from tulle.datapath.sleeve.orders import Arrival, Count, PathId, Refused, SleeveOrder
 from tulle.datapath.tables import Tables
+from tulle.host.groups_watch import Joined
 from tulle.instant import Instant
 from tulle.ipam.events import Done, Failed
 from tulle.mesh.events import Address, CloseLink, Dial, LinkId, Resolve, Writable
-from tulle.node.events import Frame, Note, SleeveDo, UseTables
+from tulle.node.events import Frame, Note, SleeveDo, UseGroups, UseTables
 from tulle.node.node import Node
 
 log = logging.getLogger("tulle")
@@ -39,6 +41,9 @@ class DataPath(Protocol):
 
     def use_tables(self, tables: Tables) -> None:
         """Bring the kernel's tables up to date."""
+
+    def use_groups(self, tables: GroupTables) -> None:
+        """Bring the kernel's tables of multicast groups up to date."""
 
     def sleeve_do(self, order: SleeveOrder) -> None:
         """Carry out what the node wants of the sleeve."""
@@ -72,6 +77,7 @@ class Engine:
             Frame: lambda order: datapath.send_frame(order.data),
             SleeveDo: lambda event: datapath.sleeve_do(event.order),
             UseTables: lambda order: datapath.use_tables(order.tables),
+            UseGroups: lambda order: datapath.use_groups(order.tables),
             Done: lambda answer: self.tickets.done(answer.ticket, answer.result),
             Failed: lambda answer: self.tickets.failed(answer.ticket, answer.error),
             Note: lambda note: log.log(LEVELS[note.level], "%s", note.text),
@@ -118,6 +124,11 @@ class Engine:
             self.node.arrived(report, now())
         else:
             self.node.refused(report, now())
+        self.pump()
+
+    def groups_joined(self, joined: Joined) -> None:
+        """Other multicast groups than before have listeners on this host."""
+        self.node.multicast.channel.want(joined.groups, joined.everything, now())
         self.pump()
 
     # LinkHandler

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from tulle.api.listen import TcpAddress
 from tulle.daemon.identity import bridge_mac
 from tulle.daemon.options import LaunchOptions
+from tulle.datapath.groups.pruning import GroupTables
 from tulle.datapath.sleeve.orders import Arrival, Count, PathId, Refused, SleeveOrder
 from tulle.datapath.tables import CarrierKind, Tables
 from tulle.errors import UserError
@@ -27,6 +28,7 @@ from tulle.host.bridge import (
 )
 from tulle.host.expose import Exposure
 from tulle.host.firewall import Firewall
+from tulle.host.groups_watch import GroupWatch, Joined
 from tulle.host.netlink import KernelRefused
 from tulle.host.ports import Ports
 from tulle.host.rules import FirewallConfig
@@ -69,6 +71,7 @@ class Kernel:
         self._plan = plan
         self._firewall = firewall
         self._take: Callable[[bytes], None] | None = None
+        self._watch: GroupWatch | None = None
         self._complaint = ""
         self._senders: dict[str, float] = {}
         self._wanted_peers: frozenset[str] | None = None
@@ -126,6 +129,15 @@ class Kernel:
     def sleeve_counts(self) -> Mapping[PathId, Count]:
         """What the paths have carried that carried something since this was asked last."""
         return self.sleeve.changed_counts()
+
+    def use_groups(self, tables: GroupTables) -> None:
+        """Copy multicast by these tables."""
+        self.path.groups.apply(tables)
+
+    def watch_groups(self, take: Callable[[Joined], None]) -> None:
+        """Call ``take`` from now on with the multicast groups that have listeners here."""
+        self._watch = GroupWatch(self.bridge.name, self.path.names.vxlan, take)
+        self._watch.start()
 
     def use_tables(self, tables: Tables) -> None:
         """Carry frames by these tables, and take tunnelled ones from their addresses only."""
@@ -242,6 +254,8 @@ class Kernel:
         return self._complaint
 
     async def _stop_tasks(self) -> None:
+        if self._watch is not None:
+            await self._watch.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -23,6 +23,7 @@ from tulle.host.bpf.layout import Config, Counter, Place, Traffic
 from tulle.host.bpf.map import Map, PerCpuMap
 from tulle.host.bpf_object import BpfObject, maps_of_programs
 from tulle.host.bridge import add_port, interface_is
+from tulle.host.groups_maps import BRANCHES, LISTENERS, PRUNED_UNTIL, GroupMaps
 from tulle.host.lanes import LaneKeeper, LanePrograms
 from tulle.host.netlink import KernelRefused, Request, Rtnl
 from tulle.host.tap import Tap
@@ -81,6 +82,7 @@ class KernelPath:
         """What the kernel carries frames by, as far as it came from here. At first: what was found."""
         self._vxlan_index = vxlan_index
         self._maps: _Maps
+        self.groups: GroupMaps
         self.lanes: LaneKeeper
 
     @classmethod
@@ -174,7 +176,8 @@ class KernelPath:
         return {counter: sum(self._maps.counters.per_cpu(counter)) for counter in Counter}
 
     def look(self) -> None:
-        """Consider the traffic of each neighbour; to be called every few seconds."""
+        """Consider the traffic of each neighbour, and show that somebody is there; every few seconds."""
+        self.groups.confirm()
         self.lanes.look(self.tables, self.traffic)
 
     # Its end
@@ -185,6 +188,7 @@ class KernelPath:
             self._configure(tap_if=0)
         self.lanes.close()
         self.tap.close()
+        self.groups.close()
         self._maps.close()
 
     def missing(self) -> list[str]:
@@ -200,6 +204,8 @@ class KernelPath:
         self.tap.close()
         path = await KernelPath.ensure(self.names.bridge, port, mtu)
         path.apply(self.tables)
+        path.groups.apply(self.groups.tables)
+        self.groups.close()
         self._maps.close()
         return path
 
@@ -227,6 +233,9 @@ class KernelPath:
                 programs.map(layout.TREES),
                 programs.per_cpu_map(layout.TRAFFIC),
                 programs.per_cpu_map(layout.COUNTERS),
+            )
+            self.groups = GroupMaps(
+                programs.map(BRANCHES), programs.map(LISTENERS), programs.map(PRUNED_UNTIL)
             )
             lanes = LanePrograms(
                 os.dup(programs.program("from_bridge")),

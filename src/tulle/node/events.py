@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tulle.datapath.groups.pruning import GroupTables
 from tulle.datapath.sleeve.orders import SleeveOrder
 from tulle.datapath.tables import Tables
 from tulle.ipam.events import Done, Failed
@@ -30,6 +31,13 @@ class UseTables:
 
 
 @dataclass(frozen=True, slots=True)
+class UseGroups:
+    """Make no copies of multicast, in the trees of those tables, that these say nobody listens to."""
+
+    tables: GroupTables
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A line for the log; ``level`` is debug, info, warning or error."""
 
@@ -37,4 +45,6 @@ class Note:
     text: str
 
 
-NodeEvent = Dial | Resolve | CloseLink | Writable | Done | Failed | Frame | SleeveDo | UseTables | Note
+NodeEvent = (
+    Dial | Resolve | CloseLink | Writable | Done | Failed | Frame | SleeveDo | UseTables | UseGroups | Note
+)

@@ -45,8 +45,9 @@ from tulle.mesh.peername import PeerName
 from tulle.names.events import Save as NameSave
 from tulle.names.nameserver import Nameserver
 from tulle.node.carriers import Carriers, Chosen
-from tulle.node.events import Frame, NodeEvent, Note, SleeveDo, UseTables
+from tulle.node.events import Frame, NodeEvent, Note, SleeveDo, UseGroups, UseTables
 from tulle.node.lingering import Lingering
+from tulle.node.multicast import Multicast
 from tulle.node.picture import hop_of, picture_of
 from tulle.node.records import Record, short_id_record
 
@@ -93,6 +94,7 @@ class Node:
         self._stale_tables = True
         self._tables_done = self._tables_due = -math.inf
         self._events: list[NodeEvent] = []
+        self.multicast = Multicast(parts.mesh)
         for channel in (parts.ipam, parts.names):
             if channel is not None:
                 parts.mesh.add_channel(channel)
@@ -128,6 +130,7 @@ class Node:
         """Do what is due in every part."""
         self.mesh.tick(now)
         self._carriers.tick(now)
+        self.multicast.channel.tick(now)
         for part in (self.ipam, self.names):
             if part is not None:
                 part.tick(now)
@@ -138,7 +141,8 @@ class Node:
         """When to call ``tick`` next, on the monotonic clock."""
         deadlines = [part.next_deadline() for part in (self.mesh, self._carriers, self._forwarding)]
         deadlines += [part.next_deadline() for part in (self.ipam, self.names) if part is not None]
-        return min(self._lingering.next_expiry(), self._tables_due, *deadlines)
+        deadlines += [self.multicast.next_deadline(), self._lingering.next_expiry()]
+        return min(self._tables_due, *deadlines)
 
     def connect(self, targets: Sequence[str], replace: bool, now: Instant) -> None:
         """Connect to these peers (and with ``replace`` to no others). Raises UserError."""
@@ -187,6 +191,7 @@ class Node:
             raise RuntimeError("the parts of a node do not come to rest")
         if self._stale_tables or now.mono >= self._tables_due:
             self._compute_tables(now)
+        self._prune_multicast(now)
         events, self._events = self._events, []
         return events
 
@@ -336,6 +341,7 @@ class Node:
             self.ipam.peers_gone(names, now)
         if self.names is not None:
             self.names.peers_gone(names)
+        self.multicast.channel.peers_gone(names)
         self._topology_changed(now)
 
     def _compute_tables(self, now: Instant) -> None:
@@ -344,6 +350,13 @@ class Node:
         tables = self._forwarding.update(picture_of(self.mesh, self._carriers, self._lingering), now)
         self._vxlan.watch(self._forwarding.watched(), now)
         self._events.append(UseTables(tables))
+
+    def _prune_multicast(self, now: Instant) -> None:
+        pruned = self.multicast.prune(self._forwarding.tables, self._forwarding.ghosts(), now)
+        if pruned is not None:
+            self._events.append(UseGroups(pruned))
+        for text in self.multicast.channel.collect():
+            self._note("warning", text)
 
     def _short_id_of(self, peer: PeerName) -> ShortId | None:
         """The short id of a peer, unless another peer with a lower name has the same."""

@@ -16,7 +16,7 @@ from tulle.mesh.events import Address, CloseLink, Dial, LinkId, Resolve, Writabl
 from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import PeerName
 from tulle.names.nameserver import Nameserver
-from tulle.node.events import Frame, Note, SleeveDo, UseTables
+from tulle.node.events import Frame, Note, SleeveDo, UseGroups, UseTables
 from tulle.node.node import Node, Parts
 from tulle.node.records import restored_short_id
 from tulle.sim.carrier import MTU, ReachCarrier
@@ -93,6 +93,7 @@ class Daemon:
             Resolve: lambda order: self.node.mesh.resolved(order.host, (), self.now),
             Frame: lambda order: around.send_frame(order.data),
             UseTables: lambda order: around.use_tables(order.tables),
+            UseGroups: lambda order: None,
             Done: lambda answer: around.answered(answer.ticket, answer),
             Failed: lambda answer: around.answered(answer.ticket, answer),
             SleeveDo: lambda order: None,

@@ -13,9 +13,12 @@ from tulle.daemon import engine as module
 from tulle.daemon.addresses import Addresses, if_alive, while_alive
 from tulle.daemon.engine import Engine, now
 from tulle.daemon.names import Names
+from tulle.datapath.groups.pruning import GroupTables
+from tulle.datapath.groups.record import Interest, group_of
 from tulle.datapath.sleeve.orders import Count, PathId, SleeveOrder
 from tulle.datapath.tables import Tables
 from tulle.errors import StorageError, UserError
+from tulle.host.groups_watch import Joined
 from tulle.instant import Instant
 
 IP = IPv4Address("10.1.1.1")
@@ -24,6 +27,7 @@ IP = IPv4Address("10.1.1.1")
 class FakeDataPath:
     def __init__(self) -> None:
         self.tables: list[Tables] = []
+        self.groups: list[GroupTables] = []
         self.sent: list[bytes] = []
         self.orders: list[SleeveOrder] = []
         self.waiting: list[bytes] = []
@@ -38,6 +42,9 @@ class FakeDataPath:
 
     def use_tables(self, tables: Tables) -> None:
         self.tables.append(tables)
+
+    def use_groups(self, tables: GroupTables) -> None:
+        self.groups.append(tables)
 
     def sleeve_do(self, order: SleeveOrder) -> None:
         self.orders.append(order)
@@ -126,6 +133,13 @@ async def test_everything_is_quiet_when_turned_off(rig: Rig) -> None:
 async def test_a_name_that_nobody_chose_may_be_none(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     rig.names.add_derived("c1", "not a name", [IP])
     assert "gets no name" in caplog.text
+
+
+async def test_the_groups_that_are_joined_here_are_said(rig: Rig) -> None:
+    group = group_of(IPv4Address("239.1.1.1"))
+    rig.engine.groups_joined(Joined(frozenset({group})))
+    said = rig.member.node.multicast.channel.interests
+    assert list(said.values()) == [Interest(1, frozenset({group}))]
 
 
 async def test_a_mistake_in_a_turn_does_not_stop_the_clock(

@@ -14,6 +14,7 @@ from tulle.datapath.carrier import (
     Lost,
     Neighbour,
 )
+from tulle.datapath.groups.pruning import GroupTables
 from tulle.datapath.sleeve.carrier import SleeveCarrier
 from tulle.datapath.sleeve.orders import (
     Arrival,
@@ -36,7 +37,7 @@ from tulle.mesh.events import Address, CloseLink, Dial, LinkId, Writable
 from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import PeerName
 from tulle.names.nameserver import Nameserver
-from tulle.node.events import NodeEvent, Note, SleeveDo, UseTables
+from tulle.node.events import NodeEvent, Note, SleeveDo, UseGroups, UseTables
 from tulle.node.node import Node, Parts
 from tulle.node.records import Record
 
@@ -134,6 +135,7 @@ class Member:
     answers: dict[int, object] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     tables: Tables = field(default_factory=Tables)
+    groups: GroupTables = field(default_factory=GroupTables)
     orders: list[SleeveOrder] = field(default_factory=list)
     paths: dict[PathId, NativePath] = field(default_factory=dict)
 
@@ -244,6 +246,8 @@ class World:
                 member.answers[ticket] = error
             case UseTables(tables):
                 member.tables = tables
+            case UseGroups(groups):
+                member.groups = groups
             case SleeveDo(order):
                 self._carry(member, order)
             case Note(_, text):
