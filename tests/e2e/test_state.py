@@ -51,12 +51,15 @@ def test_a_corrupt_database_is_moved_aside_and_said(lab: Lab) -> None:
     one.launch()
     box = one.container("kept")
     address = one.attach(box).ip
+    name = one.report()["Router"]["Name"]
     one.kill()
     for path in one.state.iterdir():
         if path.name.endswith(("-wal", "-shm")):
             path.unlink()
     database(one).write_bytes(b"this is no database\n" * 1000)
     one.relaunch()
+    assert one.report()["Router"]["Name"] == name
+    assert str(address) in one.tulle("dns-lookup", box.name)
     assert [path for path in one.state.iterdir() if ".corrupt-" in path.name]
     assert "corrupt" in one.log.read_text()
     wait_until(lambda: str(address) in one.view("ps"), what="the running container was found")

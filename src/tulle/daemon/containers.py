@@ -36,11 +36,16 @@ class Containers:
         self._busy: dict[str, asyncio.Lock] = {}
         self._users: Counter[str] = Counter()
 
-    async def start(self) -> None:
-        """Adopt what an earlier life of the daemon attached, and forget what died meanwhile."""
+    async def start(self, names_lost: bool = False) -> None:
+        """Adopt what an earlier life of the daemon attached, and forget what died meanwhile.
+
+        With ``names_lost`` those containers that use the resolver get the names that they have by default.
+        """
         await self._ports.start()
         for attachment in self._ports.attached():
             self._files.renew(attachment.container.ident)
+            if names_lost:
+                self._name_again(attachment)
         self.reconcile()
 
     def remove_files(self) -> None:
@@ -127,6 +132,12 @@ class Containers:
             self._names.add(ident, request.hostname, addresses)
         elif request.container.hostname is not None:
             self._names.add_derived(ident, request.container.hostname, addresses)
+
+    def _name_again(self, attachment: Attachment) -> None:
+        ident = attachment.container.ident
+        name = self._files.resolving_name(ident)
+        if name is not None:
+            self._names.add_derived(ident, name, [interface.ip for interface in attachment.addresses])
 
     def _adopt(self, ident: str, addresses: Iterable[IPv4Interface]) -> None:
         held = self._held(ident)

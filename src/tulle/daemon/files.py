@@ -55,6 +55,11 @@ class ContainerFiles:
         except (OSError, UserError) as error:
             log.warning("%s: its resolv.conf could not be renewed: %s", ident, error)
 
+    def resolving_name(self, ident: str) -> str | None:
+        """The name of a namespace that was told of the resolver; None for other containers."""
+        name = _namespace_name(ident)
+        return name if name is not None and resolv_conf.is_ours(name) else None
+
     def remove(self, ident: str) -> None:
         """Remove what was written for a container."""
         name = _namespace_name(ident)

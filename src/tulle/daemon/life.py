@@ -18,7 +18,16 @@ from tulle.daemon.containers import Containers
 from tulle.daemon.daemon import Daemon, Services
 from tulle.daemon.engine import Engine, now
 from tulle.daemon.files import ContainerFiles
-from tulle.daemon.identity import name_record, new_uid, random_name, saved_name
+from tulle.daemon.identity import (
+    machine_record,
+    made_elsewhere,
+    name_of_bridge,
+    name_record,
+    new_uid,
+    random_name,
+    saved_name,
+    this_machine,
+)
 from tulle.daemon.kernel import Kernel, own_resolver
 from tulle.daemon.notify import notify
 from tulle.daemon.options import LaunchOptions
@@ -28,6 +37,7 @@ from tulle.datapath.vxlan import VxlanCarrier
 from tulle.errors import StorageError, UserError
 from tulle.host import netcheck, probe
 from tulle.host.attachments import Attachment
+from tulle.host.bridge import mac_of_bridge
 from tulle.host.dns_server import DnsServer
 from tulle.host.store import Record, Store
 from tulle.ipam import config as ipam_config
@@ -78,8 +88,6 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
     """Bring everything up; ``ends`` takes it down again, in the opposite order."""
     store = Store(Path(options.state_dir) / STATE_FILE)
     ends.callback(store.close)
-    for note in store.notes:
-        log.error("%s", note)
     for lack in await probe.require():
         log.warning("%s", lack)
     if options.ipalloc_range is not None:
@@ -87,9 +95,9 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
 
     rng = random.SystemRandom()
     records = store.load()
-    former = saved_name(records)
-    name = options.name or former or random_name(rng)
-    store.commit([name_record(name)])
+    name = await _own_name(options, store, records, rng)
+    for note in store.notes:
+        log.error("%s", note)
 
     mourner = _Mourner()
     kernel = await Kernel.open(options, name, mourner.gone)
@@ -116,7 +124,7 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
     node.connect(targets, True, now())
     store.commit([targets_record(targets)])
     engine.pump()
-    await services.containers.start()
+    await services.containers.start(names_lost=store.lost)
     mourner.containers = services.containers
     engine.spawn(kernel.join_again())
     await services.exposures.adopt()
@@ -134,6 +142,31 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
     kernel.ephemeral = False
     log.info("%s (%s) is ready on port %d", format_name(name), options.nickname, options.port)
     return daemon
+
+
+async def _own_name(
+    options: LaunchOptions, store: Store, records: Sequence[Record], rng: random.Random
+) -> PeerName:
+    """The name that was given, or saved, or left in the kernel by a daemon whose state is lost; or a new one.
+
+    It is kept from now on, with the machine that it belongs to.
+    """
+    former = saved_name(records)
+    if former is None and store.lost:
+        mac = await mac_of_bridge(options.bridge)
+        former = name_of_bridge(mac) if mac is not None else None
+        if former is not None:
+            store.notes.append(f"the name of this host, {format_name(former)}, is known from its bridge")
+    machine = this_machine()
+    if made_elsewhere(records, machine):
+        store.notes.append(
+            f"the state in {options.state_dir} was written on another machine: if this is a copy of a host"
+            " that still runs, stop this daemon, remove that directory and launch it again, or both claim the"
+            " same name and the same addresses; if it was moved here, all is well"
+        )
+    name = options.name or former or random_name(rng)
+    store.commit([name_record(name), machine_record(machine)])
+    return name
 
 
 async def _end(daemon: Daemon, engine: Engine, services: Services, server: DnsServer | None) -> None:

@@ -61,6 +61,11 @@ async def remove_bridge(name: str) -> None:
     await asyncio.to_thread(_remove, name)
 
 
+async def mac_of_bridge(name: str) -> str | None:
+    """The hardware address of the bridge that an earlier life of the daemon left; None without one."""
+    return await asyncio.to_thread(_mac_of, name)
+
+
 async def add_port(bridge: str, port: str, *, carrier: bool = False) -> None:
     """Make the link ``port`` a port of the bridge, and bring it up. May be repeated.
 
@@ -101,6 +106,16 @@ def _ensure(config: BridgeConfig) -> Bridge:
                 f"the bridge {config.name} could not be set up: {error.strerror}; see the kernel log", 500
             ) from error
         return Bridge(config.name, link["index"], config.mac, adopted)
+
+
+def _mac_of(name: str) -> str | None:
+    with Rtnl() as rtnl:
+        link = rtnl.get(netlink.get_link(name))
+    info = link.get_attr("IFLA_LINKINFO") if link is not None else None
+    if link is None or info is None or info.get_attr("IFLA_INFO_KIND") != "bridge":
+        return None
+    mac: str = link.get_attr("IFLA_ADDRESS")
+    return mac
 
 
 def _check_kind(link: Any, name: str) -> None:

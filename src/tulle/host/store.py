@@ -54,6 +54,8 @@ class Store:
         """
         self.path = Path(path)
         self.notes: list[str] = []
+        self.lost = False
+        """Whether what was saved could not be read, so that this one is empty."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _lock_directory(self.path.parent)
@@ -114,6 +116,7 @@ class Store:
                 return _connect(self.path)
             except _Unreadable as error:
                 self.notes.append(_move_aside(self.path, str(error)))
+                self.lost = True
                 return _connect(self.path)
         except (sqlite3.Error, OSError) as error:
             raise StorageError(self._explain(error)) from error

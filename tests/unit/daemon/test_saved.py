@@ -1,10 +1,21 @@
-"""What the daemon keeps of itself: its name and its targets."""
+"""What the daemon keeps of itself: its name, its machine and its targets."""
 
+from pathlib import Path
 from random import Random
 
 import pytest
 
-from tulle.daemon.identity import bridge_mac, name_record, new_uid, random_name, saved_name
+from tulle.daemon.identity import (
+    bridge_mac,
+    machine_record,
+    made_elsewhere,
+    name_of_bridge,
+    name_record,
+    new_uid,
+    random_name,
+    saved_name,
+    this_machine,
+)
 from tulle.daemon.targets import restored_targets, targets_record
 from tulle.mesh.peername import PeerName
 
@@ -30,6 +41,31 @@ def test_new_names_can_be_hardware_addresses() -> None:
 def test_a_bridge_never_has_a_group_address() -> None:
     assert bridge_mac(PeerName(0x0100_0000_0001)) == "00:00:00:00:00:01"
     assert bridge_mac(PeerName(0x0200_0000_0001)) == "02:00:00:00:00:01"
+
+
+def test_the_bridge_tells_the_name() -> None:
+    for number in (0x0200_0000_0001, 7):
+        assert name_of_bridge(bridge_mac(PeerName(number))) == number
+    assert name_of_bridge("00:00:00:00:00:00") is None
+    assert name_of_bridge("") is None
+
+
+def test_a_copy_of_a_machine_is_another_machine(tmp_path: Path) -> None:
+    disk, board, missing = tmp_path / "machine-id", tmp_path / "board", tmp_path / "missing"
+    disk.write_text("one\n")
+    board.write_text("first\n")
+    original = this_machine((disk, board, missing))
+    assert original == this_machine((disk, board)) != b""
+    board.write_text("second\n")
+    copy = this_machine((disk, board))
+    assert this_machine((missing,)) == b""
+    record = machine_record(original)
+    saved = [("daemon", "name", b"x"), (record.kind, record.key, record.value)]
+    assert made_elsewhere(saved, copy)
+    assert not made_elsewhere(saved, original)
+    assert not made_elsewhere(saved, b"")
+    assert not made_elsewhere(saved[:1], copy)
+    assert not made_elsewhere([("daemon", "machine", b"")], copy)
 
 
 def test_the_number_of_a_run_is_never_zero() -> None:
