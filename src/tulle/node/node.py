@@ -12,11 +12,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Interface
 
 from tulle.datapath.carrier import Answered, CarrierStatus, Met, Parted, SendControl, SendFrame
-from tulle.datapath.forwarding import Forwarding
+from tulle.datapath.forwarding import Forwarding, MeshPicture
 from tulle.datapath.sleeve.carrier import SleeveCarrier
-from tulle.datapath.sleeve.orders import Arrival, Count, KnowPeers, PathId, Refused
+from tulle.datapath.sleeve.orders import AimPath, Arrival, Count, KnowPeers, PathId, Refused
 from tulle.datapath.tables import CarrierKind, ShortId, Tables
 from tulle.datapath.vxlan import VxlanCarrier
 from tulle.errors import StorageError
@@ -50,6 +51,7 @@ from tulle.node.lingering import Lingering
 from tulle.node.multicast import Multicast
 from tulle.node.picture import hop_of, picture_of
 from tulle.node.records import Record, short_id_record
+from tulle.node.shortcuts import Shortcuts, ShortcutView
 
 Commit = Callable[[Sequence[Record]], None]
 """Writes records so that they survive a crash, all or none. Raises StorageError."""
@@ -64,13 +66,18 @@ _BUSY_LIMIT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a node is made of. ``ipam`` and ``names`` None: turned off; the mesh relays their channels."""
+    """What a node is made of.
+
+    ``ipam`` and ``names`` None: turned off; the mesh relays their channels. ``shortcuts`` None: peers without
+    a link are reached over relays alone.
+    """
 
     mesh: Mesh
     ipam: Allocator | None
     names: Nameserver | None
     vxlan: VxlanCarrier
     sleeve: SleeveCarrier
+    shortcuts: Shortcuts | None = None
 
 
 class Node:
@@ -82,6 +89,7 @@ class Node:
         self.names = parts.names
         self._vxlan = parts.vxlan
         self._sleeve = parts.sleeve
+        self._shortcuts = parts.shortcuts
         self._carriers = Carriers([parts.vxlan, parts.sleeve])
         self.carrier_changes = Counter(dict.fromkeys((parts.vxlan.name, parts.sleeve.name), 0))
         """How often frames to a neighbour went over to this carrier from another."""
@@ -126,10 +134,18 @@ class Node:
         """The kernel would not send a message of the sleeve's."""
         self._sleeve.refused(refusal, now)
 
+    def moved(self, addresses: Sequence[IPv4Interface], now: Instant) -> None:
+        """These are the addresses of this host now."""
+        self.mesh.moved({str(address.ip) for address in addresses}, now)
+        if self._shortcuts is not None:
+            self._shortcuts.moved(addresses, now)
+
     def tick(self, now: Instant) -> None:
         """Do what is due in every part."""
         self.mesh.tick(now)
         self._carriers.tick(now)
+        if self._shortcuts is not None:
+            self._shortcuts.tick(now)
         self.multicast.channel.tick(now)
         for part in (self.ipam, self.names):
             if part is not None:
@@ -142,6 +158,8 @@ class Node:
         deadlines = [part.next_deadline() for part in (self.mesh, self._carriers, self._forwarding)]
         deadlines += [part.next_deadline() for part in (self.ipam, self.names) if part is not None]
         deadlines += [self.multicast.next_deadline(), self._lingering.next_expiry()]
+        if self._shortcuts is not None:
+            deadlines.append(self._shortcuts.next_deadline())
         return min(self._tables_due, *deadlines)
 
     def connect(self, targets: Sequence[str], replace: bool, now: Instant) -> None:
@@ -170,6 +188,10 @@ class Node:
         """How each carrier of a link stands, best first (``now``: monotonic)."""
         return self._carriers.statuses(link, now)
 
+    def shortcuts(self) -> list[ShortcutView]:
+        """How each peer is reached that has no link to us, or none by which frames pass."""
+        return [] if self._shortcuts is None else self._shortcuts.views()
+
     @property
     def storage_error(self) -> StorageError | None:
         """What keeps a record of ours from the disk, if something does."""
@@ -184,7 +206,7 @@ class Node:
         """Let the parts talk until they are quiet; what the world outside is to do then."""
         for _ in range(_BUSY_LIMIT):
             self._save(now)
-            moved = self._hear_mesh(now) + self._hear_carriers(now)
+            moved = self._hear_mesh(now) + self._hear_carriers(now) + self._take_shortcuts(now)
             if not moved:
                 break
         else:
@@ -286,10 +308,28 @@ class Node:
                 case Chosen():
                     self._chosen(happening, now)
                 case Met() | Parted():
-                    self._stale_tables = True
+                    self._hear_shortcut(happening, now)
+                case AimPath() if self._shortcuts is not None:
+                    self._shortcuts.aimed(happening, now)
+                    self._events.append(SleeveDo(happening))
                 case _:
                     self._events.append(SleeveDo(happening))
         return len(happenings)
+
+    def _hear_shortcut(self, news: Met | Parted, now: Instant) -> None:
+        text = self._shortcuts.heard(news, now) if self._shortcuts is not None else None
+        if text is not None:
+            self._note("info", text)
+        self._stale_tables = True
+
+    def _take_shortcuts(self, now: Instant) -> int:
+        if self._shortcuts is None or not self._shortcuts.carry_out(self._short_ids(), now):
+            return 0
+        self._stale_tables = True
+        return 1
+
+    def _short_ids(self) -> dict[PeerName, ShortId]:
+        return {peer: short_id for short_id, peer in self._named.items()}
 
     def _chosen(self, chosen: Chosen, now: Instant) -> None:
         who, carrier, before = self.mesh.label(chosen.peer), chosen.carrier, chosen.before
@@ -328,6 +368,8 @@ class Node:
         for lane in list(self._carriers.courses.values()):
             self._carriers.short_id_changed(lane.neighbour.link, self._short_id_of(lane.neighbour.peer), now)
         self._name_peers()
+        if self._shortcuts is not None:
+            self._shortcuts.topology_changed(self._short_ids(), now)
         self._tables_due = min(self._tables_due, self._tables_done + TABLES_PACE)
 
     def _name_peers(self) -> None:
@@ -344,10 +386,14 @@ class Node:
         self.multicast.channel.peers_gone(names)
         self._topology_changed(now)
 
+    def _picture(self) -> MeshPicture:
+        shortcuts = self._shortcuts.hops(self._short_ids()) if self._shortcuts is not None else {}
+        return picture_of(self.mesh, self._carriers, self._lingering, shortcuts)
+
     def _compute_tables(self, now: Instant) -> None:
         self._stale_tables = False
         self._tables_done, self._tables_due = now.mono, math.inf
-        tables = self._forwarding.update(picture_of(self.mesh, self._carriers, self._lingering), now)
+        tables = self._forwarding.update(self._picture(), now)
         self._vxlan.watch(self._forwarding.watched(), now)
         self._events.append(UseTables(tables))
 

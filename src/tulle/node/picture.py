@@ -1,9 +1,12 @@
 """What the mesh knows, as the data path needs it."""
 
+from collections.abc import Mapping
+
 from tulle.datapath.forwarding import MeshPicture
 from tulle.datapath.tables import CarrierKind, Hop, ShortId, sleeve_hop
 from tulle.mesh.events import LinkId
 from tulle.mesh.mesh import Mesh
+from tulle.mesh.peername import PeerName
 from tulle.node.carriers import Carriers
 from tulle.node.lingering import Lingering
 
@@ -19,7 +22,9 @@ def hop_of(carriers: Carriers, link: LinkId) -> Hop | None:
     return None if near.short_id is None else sleeve_hop(near.short_id)
 
 
-def picture_of(mesh: Mesh, carriers: Carriers, lingering: Lingering) -> MeshPicture:
+def picture_of(
+    mesh: Mesh, carriers: Carriers, lingering: Lingering, shortcuts: Mapping[PeerName, Hop]
+) -> MeshPicture:
     """The moment's picture: who is who, who is connected, and how each neighbour is reached."""
     hops = {}
     direct = {}
@@ -41,4 +46,5 @@ def picture_of(mesh: Mesh, carriers: Carriers, lingering: Lingering) -> MeshPict
         hops=hops,
         direct=direct,
         lingering=lingering.hops,
+        shortcuts=shortcuts,
     )

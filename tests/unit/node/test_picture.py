@@ -17,6 +17,7 @@ NOW = Instant(1.0, 1.0)
 ME, PEER = PeerName(1), PeerName(2)
 LINK = LinkId(7)
 SECRET = b"k" * 32
+SHORTCUTS = {PeerName(3): sleeve_hop(ShortId(9))}
 
 
 class FakeSleeve(FakeCarrier):
@@ -37,7 +38,7 @@ def picture(
     both.link_up(up, None if short_id is None else ShortId(short_id), NOW)
     both.collect(NOW)
     mesh: Any = SimpleNamespace(self_name=ME, short_ids={}, peers=dict, routes=None)
-    return picture_of(mesh, both, Lingering())
+    return picture_of(mesh, both, Lingering(), SHORTCUTS)
 
 
 def test_a_tunnel_goes_from_address_to_address() -> None:
@@ -66,3 +67,9 @@ def test_tunnels_are_for_ipv4() -> None:
     seen = picture(FakeSleeve("sleeve"), remote_ip="2001:db8::2")
     assert seen.hops == {PEER: sleeve_hop(ShortId(5))}
     assert seen.direct == {}
+
+
+def test_shortcuts_are_no_neighbours() -> None:
+    seen = picture(FakeCarrier())
+    assert seen.shortcuts == SHORTCUTS
+    assert seen.hops.keys() == {PEER}
