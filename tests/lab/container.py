@@ -62,14 +62,32 @@ class Container(Namespace):
         return sorted({IPv4Address(line.split()[0]) for line in done.stdout.splitlines()})
 
     def join(self, group: str, port: int) -> socket.socket:
-        """A socket that receives a multicast group on the container's interface."""
-        receiver = self.socket()
+        """A socket that receives a multicast group, IPv4 or IPv6, on the container's interface."""
+        receiver = self.socket(socket.AF_INET6 if ":" in group else socket.AF_INET)
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         receiver.bind(("", port))
-        index = self.inside(lambda: socket.if_nametoindex(INTERFACE))
-        request = struct.pack("4s4si", socket.inet_aton(group), b"\0" * 4, index)
-        receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
+        if ":" in group:
+            request = socket.inet_pton(socket.AF_INET6, group) + struct.pack("=I", self.index)
+            receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+        else:
+            request = struct.pack("4s4si", socket.inet_aton(group), b"\0" * 4, self.index)
+            receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
         return receiver
+
+    def multicast_sender(self, ipv6: bool = False) -> socket.socket:
+        """A socket whose multicast leaves by the container's interface and passes some routers."""
+        sender = self.socket(socket.AF_INET6 if ipv6 else socket.AF_INET)
+        if ipv6:
+            sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, self.index)
+            sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 4)
+        else:
+            sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 4)
+        return sender
+
+    @property
+    def index(self) -> int:
+        """Of its interface."""
+        return self.inside(lambda: socket.if_nametoindex(INTERFACE))
 
     def ping_stream(self, address: object, log: Path) -> "PingStream":
         return PingStream(self, address, log)

@@ -21,16 +21,6 @@ from tulle.host.veth import Wiring, attach
 CARRIER = "tulle-vx"
 
 
-def join(box: Container, group: str) -> socket.socket:
-    if ":" not in group:
-        return box.join(group, 5000)
-    member = box.socket(socket.AF_INET6)
-    index = box.inside(lambda: socket.if_nametoindex("tulle0"))
-    request = socket.inet_pton(socket.AF_INET6, group) + struct.pack("=I", index)
-    member.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
-    return member
-
-
 def named(*addresses: str) -> frozenset[Group]:
     return frozenset(group_of(ip_address(address)) for address in addresses)
 
@@ -82,7 +72,7 @@ def test_joining_and_leaving_are_told(run: Run, wiring: Wiring, box: Container) 
         watch.start()
         try:
             await heard.until(lambda joined: not worth_saying(joined.groups))
-            with join(box, "239.1.2.3"), join(box, "ff05::123"):
+            with box.join("239.1.2.3", 5000), box.join("ff05::123", 5000):
                 await heard.until(lambda joined: worth_saying(joined.groups) == four | six)
             await heard.until(lambda joined: not worth_saying(joined.groups))
         finally:
@@ -99,7 +89,7 @@ def test_other_hosts_listeners_do_not_count(
         watch = GroupWatch(wiring.bridge, CARRIER, heard)
         watch.start()
         try:
-            with join(carrier, "239.9.9.9"), join(box, "239.1.2.3"):
+            with carrier.join("239.9.9.9", 5000), box.join("239.1.2.3", 5000):
                 await heard.until(lambda joined: worth_saying(joined.groups) == named("239.1.2.3"))
                 assert "239.9.9.9" in host.run("bridge", "mdb", "show").stdout
         finally:
