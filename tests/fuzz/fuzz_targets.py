@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for the recordings, when n
 from on_ipam import fuzz_ipam, ipam_seeds
 from on_mesh import fuzz_mesh, mesh_seeds
 from on_names import fuzz_names, names_seeds
+from on_weave_sleeve import fuzz_weave_sleeve, weave_sleeve_seeds
 from on_wire import fuzz_gob, fuzz_session, gob_seeds, session_seeds
 
 from tulle.datapath import echo, tapframe
@@ -196,6 +197,7 @@ TARGETS: dict[str, Target] = {
     "life-of-mesh": fuzz_mesh,
     "life-of-ipam": fuzz_ipam,
     "life-of-names": fuzz_names,
+    "life-of-weave-sleeve": fuzz_weave_sleeve,
 }
 
 OWN_SEEDS: dict[str, Callable[[], list[bytes]]] = {
@@ -204,6 +206,7 @@ OWN_SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "life-of-mesh": mesh_seeds,
     "life-of-ipam": ipam_seeds,
     "life-of-names": names_seeds,
+    "life-of-weave-sleeve": weave_sleeve_seeds,
 }
 """Further inputs to start from, for targets that take an input apart in a way of their own."""
 

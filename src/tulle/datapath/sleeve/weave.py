@@ -126,11 +126,10 @@ class WeaveConversation:
 
     def tick(self, now: Instant) -> None:
         """Send what is due, and judge."""
-        soon = now.mono + EARLY
-        if self._next_heartbeat <= soon:
+        self._review(now.mono)
+        if self._next_heartbeat <= now.mono + EARLY:
             self._next_heartbeat = now.mono + (SLOW if self._works else FAST)
             self._send(self._heartbeat)
-        self._review(now.mono)
         if self._works:
             self._tests(now.mono)
         self._aim()
