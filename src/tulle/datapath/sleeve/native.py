@@ -164,12 +164,10 @@ class NativeConversation:
     # Asking
 
     def _ask_for_life(self, now: float) -> None:
-        everywhere = self._ways.all()
-        if not everywhere:
+        if not self._ways.all():
             return
         questions = self._judge.turn(now)
-        settled = self._judge.healthy and not self._judge.shaky
-        places = everywhere[:1] if settled else everywhere * (_INSISTENCE if self._judge.shaky else 1)
+        places = self._where_to_ask()
         for number in [number for number, full in questions if full]:
             for endpoint in places:
                 self._ask(_Asked(endpoint, life=number), now)
@@ -179,6 +177,13 @@ class NativeConversation:
                 self._judge.next_turn = now + _FIRST_PAUSE
             elif now - self._down_since > _HOPELESS_AFTER:
                 self._judge.next_turn = now + _HOPELESS_PAUSE
+
+    def _where_to_ask(self) -> list[Endpoint]:
+        """Where the other end is; everywhere when it does not answer there, and more than once if it did."""
+        everywhere = self._ways.all()
+        if not self._judge.healthy:
+            return everywhere
+        return everywhere * _INSISTENCE if self._judge.shaky else everywhere[:1]
 
     def _ask(self, asked: _Asked, now: float, size: int = 0) -> None:
         self._number = (self._number + 1) & 0xFFFFFFFF

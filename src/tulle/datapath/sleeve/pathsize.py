@@ -66,6 +66,7 @@ class PathSize:
         self._failures: dict[int, int] = {}
         self._too_big = MOST + 1
         self._searching = self.size < MOST
+        self._narrowed = False
         self._search_at = math.inf
         self._thorough = False
         self.next_turn = now
@@ -140,15 +141,20 @@ class PathSize:
         """What to ask in this round of the search: nothing while the last one is under way, or at its end."""
         if not self._searching or not self._round_over():
             return []
-        likely = [size for size in LIKELY if self.size < size < self._too_big]
-        between = [] if likely else self._between()
-        if not likely and (not between or (not self._thorough and between[0] in self._failures)):
+        sizes = [size for size in LIKELY if self.size < size < self._too_big] or self._between()
+        if not sizes:
             self._searching = False
             self._search_at = now + (SEARCH_AGAIN if self._busy else SEARCH_AGAIN_IDLE)
-        return likely or (between if self._searching else [])
+        return sizes
 
     def _between(self) -> list[int]:
-        """A few sizes, evenly, between what passes and what does not."""
+        """A few sizes, evenly, between what passes and what does not.
+
+        One round will do to find out whether a path that was measured before has grown.
+        """
+        if self._narrowed and not self._thorough:
+            return []
+        self._narrowed = True
         span = self._too_big - self.size
         parts = min(_AT_ONCE + 1, span)
         return [self.size + span * part // parts for part in range(1, parts)]

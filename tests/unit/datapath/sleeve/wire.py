@@ -77,6 +77,7 @@ class Wire:
         ]
         self.datagrams = 0
         self._flight: list[Datagram] = []
+        self._beat = now
         self.tap: Callable[[Datagram], None] = lambda _: None
 
     def link(self, key: bytes | None = None, secret: bool = True) -> None:
@@ -102,14 +103,13 @@ class Wire:
     def run(self, seconds: float, flow: int = 0) -> None:
         """Let time pass; ``flow`` datagrams of frames go each way every 100 ms."""
         until = self.now.mono + seconds
-        beat = self.now.mono + 0.1
         while True:
             due = min([end.carrier.next_deadline() for end in self.ends])
             flight = min((datagram.arrives for datagram in self._flight), default=until)
-            step = min(max(due, self.now.mono + 0.0005), flight, beat, until)
+            step = min(max(due, self.now.mono + 0.0005), flight, self._beat, until)
             self._pass_to(step)
-            if step >= beat:
-                beat += 0.1
+            if step >= self._beat:
+                self._beat += 0.1
                 self._flow(flow)
             self._deliver()
             for end in self.ends:
