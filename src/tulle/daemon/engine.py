@@ -9,7 +9,8 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from ipaddress import IPv4Interface
 from typing import Any, Protocol
 
 from tulle.daemon.links import Links
@@ -129,6 +130,11 @@ class Engine:
     def groups_joined(self, joined: Joined) -> None:
         """Other multicast groups than before have listeners on this host."""
         self.node.multicast.channel.want(joined.groups, joined.everything, now())
+        self.pump()
+
+    def moved(self, addresses: Sequence[IPv4Interface]) -> None:
+        """This host has these addresses now."""
+        self.node.moved(addresses, now())
         self.pump()
 
     # LinkHandler

@@ -39,6 +39,7 @@ from tulle.host import netcheck, probe
 from tulle.host.attachments import Attachment
 from tulle.host.bridge import mac_of_bridge
 from tulle.host.dns_server import DnsServer
+from tulle.host.own_addresses import OwnAddresses
 from tulle.host.store import Record, Store
 from tulle.ipam import config as ipam_config
 from tulle.ipam.allocator import Allocator
@@ -48,7 +49,8 @@ from tulle.mesh.peername import PeerName, format_name
 from tulle.names.nameserver import Nameserver
 from tulle.names.resolver import Resolver
 from tulle.node.node import Node, Parts
-from tulle.node.records import restored_short_id
+from tulle.node.records import restored_acquaintances, restored_short_id
+from tulle.node.shortcuts import Shortcuts
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +122,9 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
     kernel.on_frame(engine.frame_received)
     kernel.watch_groups(engine.groups_joined)
     kernel.start_sleeve(engine.sleeve_reported)
+    whereabouts = OwnAddresses(engine.moved, options.bridge)
+    ends.push_async_callback(whereabouts.stop)
+    await whereabouts.start()
     targets = restored_targets(records) if options.resume else list(options.peers)
     node.connect(targets, True, now())
     store.commit([targets_record(targets)])
@@ -191,16 +196,19 @@ def _parts(options: LaunchOptions, name: PeerName, records: Sequence[Record], rn
             conn_limit=options.conn_limit or 10_000,
             discovery=not options.no_discovery,
             short_id=short_id,
+            acquaintances=restored_acquaintances(records),
             trusted_subnets=options.trusted_subnets,
         ),
         rng,
     )
+    sleeve = SleeveCarrier(name, options.mtu, options.port)
     return Parts(
         mesh=mesh,
         ipam=_allocator(options, name, uid, records, rng),
         names=None if options.no_dns else Nameserver(name, options.dns_domain, records),
         vxlan=VxlanCarrier(None, options.mtu, options.port + 1, rng.getrandbits(64)),
-        sleeve=SleeveCarrier(name, options.mtu, options.port),
+        sleeve=sleeve,
+        shortcuts=None if options.no_discovery else Shortcuts(mesh, sleeve, options.ipalloc_range, rng),
     )
 
 

@@ -115,9 +115,9 @@ class Rendezvous:
         for peer in self._encounters.keys() - peers:
             self._leave(self._encounters.pop(peer))
         for peer in sorted(peers - self._encounters.keys()):
-            leads = self._me < peer
-            due = now.mono + SETTLE_SECONDS * (0.5 + self._rng.random()) if leads else math.inf
-            self._encounters[peer] = Encounter(peer, leads, due)
+            leads, settled = self._me < peer, now.mono + SETTLE_SECONDS * (0.5 + self._rng.random())
+            due = settled if leads else math.inf
+            self._encounters[peer] = Encounter(peer, leads, due, said_at=settled - PAUSE_SECONDS)
 
     def moved(self, now: Instant) -> None:
         """Our own addresses are others than before: what was hopeless may be possible now."""

@@ -171,6 +171,12 @@ def test_only_the_lower_name_makes_offers(world: World) -> None:
     assert [speaker for _, speaker, _ in world.said] == [LOW, HIGH, LOW]
 
 
+def test_news_of_our_own_addresses_does_not_hurry_what_may_settle_by_itself(world: World, low: Side) -> None:
+    low.rendezvous.moved(world.now)
+    world.run(0.5)
+    assert not world.said
+
+
 def test_a_path_that_works_is_left_alone(world: World, low: Side) -> None:
     meet(world)
     said = len(world.said)
