@@ -6,11 +6,11 @@ from typing import Any
 
 from tulle.datapath.sleeve.orders import AimPath, Count, Endpoint, Keys, NativePath, PathId, SendMessage
 from tulle.datapath.tables import ShortId
-from tulle.host.sleeve.inward import Inward, Run
+from tulle.host.sleeve.batch import Batch
+from tulle.host.sleeve.inward import Inward
 from tulle.host.sleeve.outward import Outward
 from tulle.host.sleeve.seals import Seal
 from tulle.host.sleeve.vnet import PREFIX, TAP_HEADER, VNET
-from tulle.host.sleeve.wire import HEADER
 from tulle.host.sleeve.workshop import Workshop
 from tulle.mesh.peername import PeerName
 
@@ -59,6 +59,7 @@ class End:
         theirs = Keys(send=keys.receive, receive=keys.send) if keys else None
         path = NativePath(PeerName(1), 1, INDEX, theirs)
         self.inward = Inward(path, memoryview(bytearray(1 << 17)), clock or Clock())
+        self.batch = Batch()
         self.frames: list[bytes] = []
         self.messages: list[bytes] = []
 
@@ -71,13 +72,18 @@ class End:
     def take(self, datagrams: Iterable[bytes]) -> None:
         """Each datagram by itself, as without UDP_GRO."""
         for datagram in datagrams:
-            run = Run(memoryview(bytearray(datagram)), len(datagram), 1, HEADER.unpack_from(datagram))
-            self.inward.take(run, self)
+            self.take_together([datagram])
 
     def take_together(self, datagrams: list[bytes]) -> None:
-        """Datagrams of one unit as UDP_GRO puts them together."""
-        data, fields = bytearray(b"".join(datagrams)), HEADER.unpack_from(datagrams[0])
-        self.inward.take(Run(memoryview(data), len(datagrams[0]), len(datagrams), fields), self)
+        """Datagrams of one length, the last of which may be shorter, as UDP_GRO puts them together."""
+        data = b"".join(datagrams)
+        self.batch.buffer[: len(data)] = data
+        self.batch.hold(len(data), len(datagrams[0]))
+        at = 0
+        while at < self.batch.count:
+            run = self.batch.run(at)
+            self.inward.take(run, self)
+            at += len(run.pieces)
 
     @property
     def count(self) -> Count:

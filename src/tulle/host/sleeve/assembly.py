@@ -16,8 +16,11 @@ PATIENCE = 1.0
 
 @dataclass(slots=True)
 class _Unit:
+    """``blocks`` have what came, by the position of their first piece; ``there`` a bit for each piece."""
+
     begun: float
-    parts: dict[int, bytes] = field(default_factory=dict)
+    blocks: dict[int, bytes] = field(default_factory=dict)
+    there: int = 0
     size: int = 0
 
 
@@ -40,23 +43,24 @@ class Assembly:
     def add(
         self, header: bytes, position: int, last: int, pieces: list[memoryview], now: float
     ) -> list[bytes] | None:
-        """Take what came of a unit, from ``position`` on; all its pieces if that was the last of them.
+        """Take what came of a unit, from ``position`` on; all of it, in order, if that was what it lacked.
 
         Raises ValueError for what cannot be: a piece that is there already, or a unit that grows too large.
         """
         unit = self._units.get(header)
         if unit is None:
             unit = self._begin(header, now)
-        size = unit.size + sum(map(len, pieces))
-        positions = range(position, position + len(pieces))
-        if size > MAX_SIZE or not unit.parts.keys().isdisjoint(positions):
+        block = b"".join(pieces)
+        bits = (1 << len(pieces)) - 1 << position
+        if unit.size + len(block) > MAX_SIZE or unit.there & bits:
             raise ValueError("not a part of this unit")
-        unit.parts.update(zip(positions, map(bytes, pieces), strict=True))
-        unit.size = size
-        if len(unit.parts) <= last:
+        unit.blocks[position] = block
+        unit.size += len(block)
+        unit.there |= bits
+        if unit.there != (1 << last + 1) - 1:
             return None
         del self._units[header]
-        return [unit.parts[at] for at in range(last + 1)]
+        return [unit.blocks[at] for at in sorted(unit.blocks)]
 
     def age(self, now: float) -> None:
         """Give up what was begun too long ago."""
@@ -70,4 +74,4 @@ class Assembly:
         return unit
 
     def _abandon(self, header: bytes) -> None:
-        self.abandoned += len(self._units.pop(header).parts)
+        self.abandoned += self._units.pop(header).there.bit_count()

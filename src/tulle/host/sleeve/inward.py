@@ -8,9 +8,10 @@ from cryptography.exceptions import InvalidTag
 
 from tulle.datapath.sleeve.orders import Count, NativePath
 from tulle.host.sleeve.assembly import Assembly
+from tulle.host.sleeve.batch import Run
 from tulle.host.sleeve.seals import TAG, ReceivingKeys, Seal, nonce
 from tulle.host.sleeve.window import ReplayWindow
-from tulle.host.sleeve.wire import EPOCH_SHIFT, HEADER, KIND, LENGTH, NUMBERS, POSITION, SEAL, Kind
+from tulle.host.sleeve.wire import EPOCH_SHIFT, KIND, LENGTH, NUMBERS, SEAL, Kind
 
 Piece = bytes | bytearray | memoryview
 
@@ -23,29 +24,6 @@ class Taker(Protocol):
 
     def message_came(self, message: bytes) -> None:
         """A message for the daemon."""
-
-
-class Run:
-    """``count`` datagrams of one unit that came together, ``stride`` bytes apart, headers included."""
-
-    __slots__ = ("count", "data", "kind", "last", "padding", "position", "sequence", "stride")
-
-    def __init__(self, data: memoryview, stride: int, count: int, fields: tuple[int, ...]) -> None:
-        self.data = data
-        self.stride = stride
-        self.count = count
-        _, self.sequence, self.kind, self.position, self.last, self.padding = fields
-
-    def pieces(self) -> list[memoryview]:
-        """What follows the headers."""
-        data, stride = self.data, self.stride
-        return [data[at + HEADER.size : at + stride] for at in range(0, self.count * stride, stride)]
-
-    def header(self) -> bytes:
-        """That of the unit's first datagram."""
-        made = bytearray(self.data[: HEADER.size])
-        made[POSITION] = 0
-        return bytes(made)
 
 
 class Inward:
@@ -79,37 +57,37 @@ class Inward:
 
     def take(self, run: Run, taker: Taker) -> None:
         """Datagrams of this path came. What is not authentic, seen before or damaged is dropped."""
-        number = run.sequence & NUMBERS
-        if run.position + run.count > run.last + 1 or not self._window.is_fresh(number):
-            self.dropped += run.count
+        number, total, count = run.sequence & NUMBERS, run.last + 1, len(run.pieces)
+        if run.position + count > total or not self._window.is_fresh(number):
+            self.dropped += count
             return
-        pieces = run.pieces() if run.count > run.last else self._assemble(run)
+        header = run.first_header()
+        pieces = run.pieces if count == total else self._assemble(run, header)
         if pieces is None:
             return
-        unit = self._open(run, pieces)
+        unit = self._open(run, header, pieces)
         if unit is None:
-            self.dropped += run.last + 1
+            self.dropped += total
             return
-        self._window.mark(number, run.last + 1)
-        self._received += run.last + 1
+        self._window.mark(number, total)
+        self._received += total
         self._hand_over(run.kind & KIND, unit, taker)
 
-    def _assemble(self, run: Run) -> Sequence[Piece] | None:
+    def _assemble(self, run: Run, header: bytes) -> Sequence[Piece] | None:
         """The pieces of the unit if it is complete now."""
         try:
-            return self._assembly.add(run.header(), run.position, run.last, run.pieces(), self._clock())
+            return self._assembly.add(header, run.position, run.last, run.pieces, self._clock())
         except ValueError:
-            self.dropped += run.count
+            self.dropped += len(run.pieces)
             return None
 
-    def _open(self, run: Run, pieces: Sequence[Piece]) -> list[memoryview] | None:
+    def _open(self, run: Run, header: bytes, pieces: Sequence[Piece]) -> list[memoryview] | None:
         """The unit in pieces; None if it is not what the other end sent."""
         if self._keys is None:
             return _unsealed(run, pieces)
         epoch, seal = run.sequence >> EPOCH_SHIFT, run.kind & SEAL
         now = self._clock()
         aead = self._keys.aead(epoch, seal, now)
-        header = run.header()
         sealed = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         size = len(sealed) - run.padding - TAG
         if aead is None or not 0 <= size <= len(self._opened) or any(sealed[size + TAG :]):

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 
 from tulle.datapath.sleeve.orders import Arrival, Count, Endpoint, NativePath, PathId
-from tulle.host.sleeve.inward import Inward, Run
+from tulle.host.sleeve.batch import Run
+from tulle.host.sleeve.inward import Inward
 from tulle.host.sleeve.outward import Outward
 from tulle.host.sleeve.paths import Outlets
 from tulle.host.sleeve.workshop import Workshop
@@ -37,7 +38,7 @@ class Native:
 
     def take(self, run: Run, source: Endpoint) -> None:
         """Datagrams of this path came from there."""
-        self._source, self._size = source, len(run.data)
+        self._source, self._size = source, run.size
         self._inward.take(run, self)
 
     def count(self) -> Count:

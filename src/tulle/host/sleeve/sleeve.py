@@ -20,11 +20,10 @@ from tulle.datapath.sleeve.orders import (
 )
 from tulle.datapath.tables import ShortId
 from tulle.host.sleeve import vnet
-from tulle.host.sleeve.inward import Run
+from tulle.host.sleeve.batch import Batch
 from tulle.host.sleeve.native import Native
 from tulle.host.sleeve.paths import OtherFormat, Path
 from tulle.host.sleeve.udp import UdpSocket
-from tulle.host.sleeve.wire import HEADER, continues
 from tulle.host.sleeve.workshop import Workshop
 from tulle.host.tap import Tap
 from tulle.mesh.peername import PeerName
@@ -48,13 +47,14 @@ class Sleeve:
         """Frames that no path or no kernel would take."""
         self._clock = clock
         self._shop = Workshop()
-        self._buffer = memoryview(bytearray(1 << 16))
+        self._batch = Batch()
         self._tap: Tap | None = None
         self._other: OtherFormat | None = None
         self._report: Callable[[Arrival | Refused], None] | None = None
         self._paths: dict[PathId, Path] = {}
         self._native: dict[int, Native] = {}
         self._indexes: dict[PathId, int] = {}
+        self._aimed: dict[PathId, ShortId] = {}
         self._by_neighbour: dict[int, Path] = {}
         self._waiting: set[Path] = set()
         self._names: Mapping[ShortId, PeerName] = {}
@@ -123,9 +123,12 @@ class Sleeve:
         """See ``paths.Outlets``."""
         via = self._short_ids.get(peer)
         first = pieces[0]
-        if len(first) < vnet.PREFIX + vnet.ETHERNET or first.readonly:
-            first = memoryview(bytearray(b"".join(pieces)))
+        if len(first) < vnet.PREFIX + vnet.ETHERNET:
+            first = memoryview(b"".join(pieces))
             pieces = [first]
+        if first.readonly:
+            head = memoryview(bytearray(first[: vnet.PREFIX]))
+            first, pieces = head, [head, first[vnet.PREFIX :], *pieces[1:]]
         size = sum(map(len, pieces))
         if via is None or self._tap is None or not vnet.is_deliverable(first, size):
             self.undelivered += 1
@@ -167,38 +170,33 @@ class Sleeve:
 
     def receive(self) -> None:
         """Take what waits in the socket, but not for ever."""
+        batch = self._batch
         for _ in range(_RECEIVES_PER_TURN):
-            received = self.socket.receive(self._buffer)
+            received = self.socket.receive(batch.buffer)
             if received is None:
                 return
-            self._take(self._buffer[: received.size], received.stride, received.source)
+            if received.size:
+                batch.hold(received.size, received.stride)
+                self._take(batch, received.source)
 
-    def _take(self, data: memoryview, stride: int, source: Endpoint) -> None:
-        """Datagrams from one sender; find out which of them follow each other in one unit."""
+    def _take(self, batch: Batch, source: Endpoint) -> None:
         at = 0
-        while at < len(data):
-            rest = data[at:]
-            if len(rest) <= HEADER.size or stride <= HEADER.size:
-                self._take_strange(rest[:stride], source)
-                at += stride
-                continue
-            fields = HEADER.unpack_from(rest)
-            path = self._native.get(fields[0])
+        while at < batch.count:
+            path = self._native.get(batch.index(at))
             if path is None:
-                self._take_strange(rest[:stride], source)
-                at += stride
+                self._take_strange(batch.datagram(at), source)
+                at += 1
                 continue
-            count = _length_of_run(rest, stride, fields[3], fields[4])
-            path.take(Run(rest[: count * stride], stride, count, fields), source)
-            at += count * stride
+            run = batch.run(at)
+            path.take(run, source)
+            at += len(run.pieces)
 
     def _take_strange(self, datagram: memoryview, source: Endpoint) -> None:
         if self._other is None or not self._other.take(datagram, source):
             self.strangers += 1
 
     def _write(self, tap: Tap, pieces: list[memoryview]) -> bool:
-        problem = tap.write_data(pieces)
-        if not problem:
+        if tap.write_data(pieces):
             return True
         self.undelivered += 1
         return False
@@ -218,7 +216,8 @@ class Sleeve:
         path = self._paths.pop(order.path, None)
         if path is None:
             return
-        self._forget(path)
+        self._waiting.discard(path)
+        self._choose(order.path, None)
         self._native.pop(self._indexes.pop(order.path, -1), None)
         path.close()
 
@@ -226,16 +225,16 @@ class Sleeve:
         path = self._paths.get(order.path)
         if path is None:
             return
-        self._forget(path)
-        path.aim(order)
-        if order.short_id is not None:
-            self._by_neighbour[order.short_id] = path
-
-    def _forget(self, path: Path) -> None:
-        """No frame goes by this path any more."""
         self._waiting.discard(path)
-        for neighbour in [one for one, aimed in self._by_neighbour.items() if aimed is path]:
-            del self._by_neighbour[neighbour]
+        path.aim(order)
+        self._choose(order.path, order.short_id)
+
+    def _choose(self, path: PathId, neighbour: ShortId | None) -> None:
+        """Of several paths to a neighbour the one aimed last has its frames; after it, the one before."""
+        self._aimed.pop(path, None)
+        if neighbour is not None:
+            self._aimed[path] = neighbour
+        self._by_neighbour = {neighbour: self._paths[path] for path, neighbour in self._aimed.items()}
 
     def _send(self, order: SendMessage) -> None:
         path = self._paths.get(order.path)
@@ -245,14 +244,3 @@ class Sleeve:
     def _know(self, order: KnowPeers) -> None:
         self._names = order.names
         self._short_ids = {name: short_id for short_id, name in order.names.items()}
-
-
-def _length_of_run(data: memoryview, stride: int, position: int, last: int) -> int:
-    """How many of these datagrams are of the unit of the first, one after the other.
-
-    The kernel keeps them in order, so nearly always as many as there can be; else they are taken singly.
-    """
-    count = min(last - position + 1, -(-len(data) // stride))
-    if count > 1 and continues(data, stride, position, count):
-        return count
-    return 1

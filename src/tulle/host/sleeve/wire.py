@@ -18,6 +18,7 @@ import struct
 from enum import IntEnum
 
 HEADER = struct.Struct(">QQBBBB")
+INDEX = struct.Struct(">Q")
 MAX_DATAGRAMS = 256
 """In one unit; also what one GSO buffer can hold at most, and more."""
 
@@ -49,12 +50,11 @@ def headers(first: bytes, count: int) -> bytearray:
     return made
 
 
-def continues(buffer: memoryview, stride: int, position: int, count: int) -> bool:
-    """Whether ``count`` datagrams that lie ``stride`` bytes apart are of one unit, from ``position`` on.
+def continues(views: list[memoryview], position: int) -> bool:
+    """Whether headers are those of one unit, from ``position`` on.
 
-    Compares all headers at once: a loop over them would cost more than opening the seal.
+    Compares all at once: a loop over them would cost more than opening the seal.
     """
-    found = b"".join([buffer[at : at + HEADER.size] for at in range(0, stride * count, stride)])
-    wanted = bytearray(found[: HEADER.size] * count)
-    wanted[POSITION :: HEADER.size] = POSITIONS[position : position + count]
-    return found == wanted
+    wanted = bytearray(bytes(views[0]) * len(views))
+    wanted[POSITION :: HEADER.size] = POSITIONS[position : position + len(views)]
+    return wanted == b"".join(views)
