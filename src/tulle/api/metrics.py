@@ -54,6 +54,8 @@ def _mesh(report: Report) -> Iterator[Metric]:
     )
     yield _gauge("tulle_ready", "1 when the daemon serves requests.", int(report.ready))
     yield _gauge("tulle_peers", "Peers known, this one included.", len(router.peers))
+    groups = {group for interest in router.multicast_interests for group in interest.groups}
+    yield _gauge("tulle_multicast_groups", "Multicast groups that have listeners at any peer.", len(groups))
     yield _gauge("tulle_targets", "Peers that this host was told to connect to.", len(router.targets))
     links = Counter(link.established for peer in router.peers for link in peer.connections)
     family = GaugeMetricFamily(

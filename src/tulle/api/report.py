@@ -132,6 +132,17 @@ class MacReport(_Shape, frozen=True, kw_only=True):
     last_seen: str = ""
 
 
+class MulticastInterest(_Shape, frozen=True, kw_only=True):
+    """Ours: the multicast groups that have listeners at a peer; with ``everything`` all groups go there.
+
+    So they do to peers without such an entry. Groups of one link are not listed: they go everywhere.
+    """
+
+    peer: str
+    groups: list[str] = field(default_factory=list)
+    everything: bool = False
+
+
 class RouterReport(_Shape, frozen=True, kw_only=True):
     """The mesh and the data path. ``counters`` (ours) become metrics ``tulle_<key>_total``.
 
@@ -158,6 +169,7 @@ class RouterReport(_Shape, frozen=True, kw_only=True):
     macs: list[MacReport] = field(name="MACs", default_factory=list)
     carrier_changes: dict[str, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
+    multicast_interests: list[MulticastInterest] = field(default_factory=list)
 
 
 class PaxosReport(_Shape, frozen=True, kw_only=True):

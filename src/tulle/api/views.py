@@ -79,6 +79,9 @@ def targets(report: Report) -> str:
     return _lines(report.router.targets)
 
 
+SHOWN_LOSS = 0.0005
+
+
 def connections(report: Report) -> str:
     """Our connections and the targets without one: direction, address, state, and what there is to know."""
     return _lines(_connection(connection) for connection in report.router.connections)
@@ -95,7 +98,7 @@ def _connection(connection: ConnectionReport) -> str:
         words.append(f"path-mtu={attrs.path_mtu}")
     if attrs.rtt is not None:
         words.append(f"rtt={attrs.rtt:.3g}ms")
-    if attrs.loss is not None:
+    if attrs.loss is not None and attrs.loss >= SHOWN_LOSS:
         words.append(f"loss={attrs.loss:.1%}")
     if connection.traffic is not None:
         words += _traffic(connection.traffic)
@@ -179,6 +182,24 @@ def _share_line(report: Report, peer: str, nickname: str, addresses: int, reacha
     return f"{owner:<37} {addresses:8d} IPs ({percent:04.1f}% of total) {note}".rstrip()
 
 
+def groups(report: Report) -> str:
+    """Multicast groups with the peers that listen to them, then the peers that are sent all groups."""
+    router = report.router
+    labels = {peer.name: label(peer.name, peer.nick_name) for peer in router.peers}
+    listening: dict[str, list[str]] = {}
+    selective = set()
+    for interest in router.multicast_interests:
+        if not interest.everything:
+            selective.add(interest.peer)
+        for group in interest.groups:
+            listening.setdefault(group, []).append(labels.get(interest.peer, interest.peer))
+    rows = [(group, ", ".join(peers)) for group, peers in sorted(listening.items())]
+    everything = [shown for name, shown in labels.items() if name not in selective]
+    if everything:
+        rows.append(("all groups", ", ".join(everything)))
+    return _table(rows, (15,))
+
+
 def ps(containers: Iterable[ContainerReport]) -> str:
     """Attached containers: name, MAC and addresses."""
     rows = [
@@ -194,6 +215,7 @@ VIEWS = {
     "peers": peers,
     "dns": dns,
     "ipam": ipam,
+    "groups": groups,
 }
 """The views that ``status NAME`` knows, by name."""
 

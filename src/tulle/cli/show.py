@@ -17,6 +17,7 @@ VIEWS = {
     "peers": ("Router", "Peers"),
     "dns": ("DNS",),
     "ipam": ("IPAM",),
+    "groups": ("Router", "MulticastInterests"),
 }
 """The views of ``status``, and which part of the report each one shows."""
 
@@ -29,7 +30,7 @@ def status(session: Session, view: str | None, as_json: bool) -> None:
     """Show how things are: a summary with what needs attention, or one table.
 
     targets: peers to connect to; connections: ours; peers: everyone's; dns: names; ipam: who owns which share
-    of the addresses.
+    of the addresses; groups: multicast groups and who listens.
     """
     if not as_json:
         say(session.client.get("status", *([view] if view else [])))

@@ -17,6 +17,7 @@ from tulle.api.report import (
     IpamEntry,
     IpamReport,
     MacReport,
+    MulticastInterest,
     PaxosReport,
     PeerConnection,
     PeerReport,
@@ -27,6 +28,7 @@ from tulle.api.report import (
     established_info,
 )
 from tulle.datapath.carrier import CarrierState, CarrierStatus
+from tulle.datapath.groups.record import address_of
 from tulle.datapath.tables import ShortId
 from tulle.host.vxlan import KernelPath
 from tulle.ipam.allocator import Allocator
@@ -73,6 +75,7 @@ def router_report(node: Node, kernel: KernelPath, interface: str, now: float) ->
         macs=_macs(mesh, kernel),
         carrier_changes=dict(node.carrier_changes),
         counters={counter.name.lower(): count for counter, count in kernel.counters().items()},
+        multicast_interests=_interests(node),
     )
 
 
@@ -183,6 +186,17 @@ def _unicast_routes(mesh: Mesh) -> list[UnicastRoute]:
             UnicastRoute(dest=format_name(peer), via=format_name(hop))
             for peer, hop in sorted(mesh.routes.unicast.items())
         ),
+    ]
+
+
+def _interests(node: Node) -> list[MulticastInterest]:
+    return [
+        MulticastInterest(
+            peer=format_name(name),
+            groups=[str(address_of(group)) for group in sorted(interest.groups)],
+            everything=interest.everything,
+        )
+        for name, interest in sorted(node.multicast.channel.interests.items())
     ]
 
 

@@ -38,7 +38,7 @@ def complete(*words: str) -> list[str]:
 
 def test_commands_and_views_are_completed() -> None:
     assert complete("dns-") == [name for name in COMMANDS if name.startswith("dns-")]
-    assert complete("status", "") == ["targets", "connections", "peers", "dns", "ipam"]
+    assert complete("status", "") == ["targets", "connections", "peers", "dns", "ipam", "groups"]
     assert "--ipalloc-range" in complete("launch", "--ip")
 
 
