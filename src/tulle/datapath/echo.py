@@ -125,6 +125,12 @@ class EchoJudge:
         """Ask only every ``pace`` intervals while answers come; silence is looked into as soon as ever."""
         self._pace = pace
         self.next_turn = min(self.next_turn, now + pace * INTERVAL)
+    def asked_again(self, sequence: int, now: float) -> None:
+        """A question was repeated; it is answered in time if it is from now on."""
+        question = self._open.get(sequence)
+        if question is not None:
+            question.sent, question.patience_ends = now, now + self._patience()
+
 
     @property
     def shaky(self) -> bool:

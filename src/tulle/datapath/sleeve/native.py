@@ -26,7 +26,7 @@ IDLE_PACE = 4
 BUSY_FOR = 5.0
 """Seconds after the last frame for which a path counts as busy."""
 
-_FIRST_TURNS, _FIRST_PAUSE = 5, 0.1
+_REPEATS, _REPEAT_PAUSE = 4, 0.1
 """The other end may learn of the link a moment later than we: ask a few times in quick succession."""
 _HOPELESS_AFTER, _HOPELESS_PAUSE = 60.0, 2.0
 _INSISTENCE = 3
@@ -61,7 +61,9 @@ class NativeConversation:
         self._busy_until = now.mono + BUSY_FOR
         self._number = 0
         self._asked: dict[int, _Asked] = {}
-        self._turns = 0
+        self._life = 0
+        self._repeat_at = math.inf
+        self._repeats = 0
         self._down_since = now.mono
         self._heard_at = self._challenged_at = -math.inf
         self._allowance, self._allowance_at = _ANSWERS_PER_SECOND, now.mono
@@ -108,6 +110,11 @@ class NativeConversation:
             self._take_answer(message, arrival.source, now.mono)
         self.tick(now)
 
+    def doubt(self, now: Instant) -> None:
+        """Ask at once, and more than once."""
+        self._judge.doubt(now.mono)
+        self.tick(now)
+
     def counted(self, count: Count, now: Instant) -> None:
         """Whether frames flow shows in what was carried besides our own messages."""
         before, self._count = self._count, count
@@ -131,7 +138,7 @@ class NativeConversation:
 
     def next_deadline(self) -> float:
         """When to ask or to judge next."""
-        life = self._judge.next_turn if self._ways.all() else math.inf
+        life = min(self._judge.next_turn, self._repeat_at) if self._ways.all() else math.inf
         return min(life, self._size.next_turn if self._established else math.inf)
 
     # What it is asked
@@ -166,17 +173,21 @@ class NativeConversation:
     def _ask_for_life(self, now: float) -> None:
         if not self._ways.all():
             return
-        questions = self._judge.turn(now)
-        places = self._where_to_ask()
-        for number in [number for number, full in questions if full]:
-            for endpoint in places:
-                self._ask(_Asked(endpoint, life=number), now)
-        if questions and not self._judge.healthy:
-            self._turns += 1
-            if self._turns < _FIRST_TURNS:
-                self._judge.next_turn = now + _FIRST_PAUSE
-            elif now - self._down_since > _HOPELESS_AFTER:
+        for number in [number for number, full in self._judge.turn(now) if full]:
+            self._life = number
+            self._ask_about_life(now)
+            if not self._judge.healthy and now - self._down_since > _HOPELESS_AFTER:
                 self._judge.next_turn = now + _HOPELESS_PAUSE
+        if now + EARLY >= self._repeat_at:
+            self._judge.asked_again(self._life, now)
+            self._ask_about_life(now)
+
+    def _ask_about_life(self, now: float) -> None:
+        for endpoint in self._where_to_ask():
+            self._ask(_Asked(endpoint, life=self._life), now)
+        again = not self._judge.healthy and self._repeats < _REPEATS
+        self._repeat_at = now + _REPEAT_PAUSE if again else math.inf
+        self._repeats += again
 
     def _where_to_ask(self) -> list[Endpoint]:
         """Where the other end is; everywhere when it does not answer there, and more than once if it did."""
@@ -241,7 +252,7 @@ class NativeConversation:
             self._judge.answered(asked.life, now)
         if asked.size is not None and source == self._ways.current:
             self._size.answered(asked.size, now)
-        self._loss.report(answer.received, answer.expected, self._size.vanished, now)
+        self._loss.report(answer.received, answer.expected, self._size.absent, now)
 
     def _move(self, endpoint: Endpoint, now: float) -> None:
         """The other end is here now, and the path to it may be another one."""
@@ -260,7 +271,7 @@ class NativeConversation:
             self._size.restart(now)
             self._utterances.append(Works(self._setup.mtu))
         else:
-            self._down_since, self._turns = now, 0
+            self._down_since, self._repeats = now, 0
             self._utterances.append(Fails(self._reason()))
 
     def _aim_now(self) -> AimPath | None:

@@ -43,8 +43,8 @@ class PathSize:
     """The search on one path. Times are monotonic seconds; sizes are bytes of UDP payload."""
 
     def __init__(self, now: float) -> None:
-        self.vanished = 0
-        """Questions that the search itself lost; they say nothing about the path's loss."""
+        self.absent = 0
+        """Questions of sizes that may be too large, without answer so far; no fault of the path if lost."""
         self._busy = True
         self._number = 0
         self._open: dict[int, _Question] = {}
@@ -102,6 +102,7 @@ class PathSize:
         asked = self._open.pop(number, None) or self._late.pop(number, None)
         if asked is None:
             return False
+        self.absent -= not asked.confirms
         if asked.size >= self._too_big:
             self._too_big = MOST + 1
         if self._searching and self._round_over():
@@ -119,7 +120,6 @@ class PathSize:
         for number in expired:
             asked = self._late[number] = self._open.pop(number)
             if not asked.confirms:
-                self.vanished += 1
                 self._failed(asked.size)
             elif asked.size == self.size and alive:
                 self._missed += 1
@@ -161,6 +161,7 @@ class PathSize:
 
     def _ask(self, size: int, confirms: bool, ends: float) -> tuple[int, int]:
         self._number += 1
+        self.absent += not confirms
         self._open[self._number] = _Question(size, ends, confirms)
         return self._number, size
 
