@@ -18,7 +18,8 @@ from tulle.mesh.dialect.weave import gob
 from tulle.mesh.peername import PeerName
 
 HEARTBEAT, GOSSIP, UNICAST, BROADCAST, CONTROL = 0, 4, 5, 6, 7
-"""Tags 1 to 3 come from peers too old to name carriers; like unknown tags they say nothing to us."""
+BARE_CONTROL = (1, 2, 3)
+"""Control messages of peers too old to name carriers: they have only one, and its tags stand alone."""
 
 ENQUIRY, FAREWELL = 0x65, 0x66
 """Our own. The original ignores tags that it does not know, so nobody is harmed by them."""
@@ -63,6 +64,11 @@ def encode_message(message: Message) -> bytes:
             return bytes((UNICAST,)) + _encode(_ADDRESSED, channel, src, dst, payload)
 
 
+def encode_bare_control(message: Control) -> bytes:
+    """A control message as peers without names for carriers want it."""
+    return bytes((message.tag,)) + message.payload
+
+
 def decode_message(body: bytes) -> Message | None:
     """The message, or None for one that says nothing to us. Raises BadMessage."""
     if not body:
@@ -83,6 +89,8 @@ def decode_message(body: bytes) -> Message | None:
         if len(rest) < 2:
             raise BadMessage("a control message is too short")
         return Control(rest[0], rest[1], rest[2:])
+    if tag in BARE_CONTROL:
+        return Control(0, tag, rest)
     if tag == ENQUIRY:
         return Enquiry()
     if tag == FAREWELL:

@@ -11,10 +11,11 @@ old for it learns of the mismatch instead of guessing.
 from collections.abc import Callable, Mapping
 
 from tulle.errors import BadMessage
-from tulle.mesh.dialect import Features, Message
+from tulle.mesh.dialect import Control, Features, Message
 from tulle.mesh.dialect.weave.messages import (
     decode_features,
     decode_message,
+    encode_bare_control,
     encode_features,
     encode_message,
 )
@@ -51,6 +52,7 @@ class WeaveSession:
         self._password = password
         self._private_key = private_key
         self._greeted = False
+        self._bare_control = False
         self._key: bytes | None = None
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
@@ -86,6 +88,8 @@ class WeaveSession:
         """The bytes of a message. Raises ValueError if its body is larger than a frame may be."""
         if not self._greeted:
             raise RuntimeError("the handshake is not over yet")
+        if self._bare_control and isinstance(message, Control):
+            return self._frame(encode_bare_control(message))
         return self._frame(encode_message(message))
 
     def _frame(self, body: bytes) -> bytes:
@@ -156,6 +160,7 @@ class WeaveSession:
             raise BadMessage("the peer uses another password: start both with the same one") from None
         features = Features(decode_features(body))
         self._greeted = True
+        self._bare_control = "Overlays" not in features.values
         self.session_key = self._key
         self._next(self._read_length, _LENGTH_SIZE)
         return features

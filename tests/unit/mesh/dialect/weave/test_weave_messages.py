@@ -22,6 +22,7 @@ from tulle.mesh.dialect.weave.messages import (
     MAX_REASON,
     decode_features,
     decode_message,
+    encode_bare_control,
     encode_features,
     encode_message,
 )
@@ -95,9 +96,16 @@ def test_every_recorded_message_is_understood_and_written_back(
         assert encode_message(message) == body
 
 
-@pytest.mark.parametrize("body", [b"", b"\x01", b"\x02", b"\x03\x05\x9e", b"\x08", b"\xffanything"])
+@pytest.mark.parametrize("body", [b"", b"\x08", b"\xffanything"])
 def test_what_says_nothing_to_us_is_ignored(body: bytes) -> None:
     assert decode_message(body) is None
+
+
+@pytest.mark.parametrize("body", [b"\x01", b"\x02", b"\x03\x05\x9e"])
+def test_control_messages_of_peers_with_one_carrier(body: bytes) -> None:
+    message = decode_message(body)
+    assert message == Control(0, body[0], body[1:])
+    assert encode_bare_control(message) == body
 
 
 def gossip(channel: str, src: int) -> bytes:

@@ -36,16 +36,17 @@ def session(
     return WeaveSession(outbound, features, password, private)
 
 
-def joined(password: bytes | None) -> tuple[WeaveSession, WeaveSession]:
-    """Both ends of a connection after their handshake."""
-    dialler = session(True, password, b"\x01" * 32, Name="a")
-    acceptor = session(False, password, b"\x02" * 32, Name="b")
+def joined(password: bytes | None, **features: str) -> tuple[WeaveSession, WeaveSession]:
+    """Both ends of a connection after their handshake; ``features`` of the accepting end."""
+    theirs = features or {"Overlays": "sleeve"}
+    dialler = session(True, password, b"\x01" * 32, Overlays="sleeve")
+    acceptor = session(False, password, b"\x02" * 32, **theirs)
     to_acceptor, to_dialler = dialler.start(), acceptor.start()
     got_by_dialler = dialler.receive(to_dialler)
     got_by_acceptor = acceptor.receive(to_acceptor + dialler.data_to_send())
     got_by_dialler += dialler.receive(acceptor.data_to_send())
-    assert got_by_dialler == [Features({"Name": "b"})]
-    assert got_by_acceptor == [Features({"Name": "a"})]
+    assert got_by_dialler == [Features(theirs)]
+    assert got_by_acceptor == [Features({"Overlays": "sleeve"})]
     return dialler, acceptor
 
 
@@ -164,12 +165,20 @@ def test_a_recorded_server_that_dislikes_our_features_still_tells_its_own(varian
 # -- framing ----------------------------------------------------------------------------------------------
 
 
-def test_blank_messages_and_old_control_tags_are_ignored() -> None:
+def test_blank_and_unknown_messages_are_ignored() -> None:
     dialler, acceptor = joined(None)
-    frames = b"".join(
-        len(body).to_bytes(4, "big") + body for body in (b"", b"\x01", b"\x02", b"\x03", b"\xc8")
-    )
+    frames = b"".join(len(body).to_bytes(4, "big") + body for body in (b"", b"\xc8"))
     assert dialler.receive(frames + acceptor.encode(Heartbeat())) == [Heartbeat()]
+
+
+@PASSWORDS
+def test_peers_that_do_not_name_carriers_have_one(password: bytes | None) -> None:
+    dialler, acceptor = joined(password, Name="old")
+    told = Control(0, 3, b"\x05\x9e")
+    frame = dialler.encode(told)
+    assert len(frame) == 4 + 3 + (16 if password else 0)
+    assert acceptor.receive(frame) == [told]
+    assert dialler.receive(acceptor.encode(told)) == [told]
 
 
 @PASSWORDS
