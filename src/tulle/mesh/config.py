@@ -1,8 +1,10 @@
 """What the mesh is told once, at its start."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from tulle.mesh.events import Address
 from tulle.mesh.peername import PeerName
 
 DEFAULT_PORT = 6783
@@ -15,7 +17,7 @@ class MeshConfig:
     ``uid`` is random and new for every process, never zero. ``carriers`` are offered in this order.
     ``short_id`` is None to draw one. ``conn_limit`` bounds the links that are up, ``discovery`` allows to
     connect to peers we only heard of, ``trusted_subnets`` are where frames need no encryption if the other
-    end agrees.
+    end agrees. ``acquaintances`` are the peers of an earlier life and where they were.
     """
 
     name: PeerName
@@ -28,6 +30,7 @@ class MeshConfig:
     carriers: tuple[str, ...] = ("fastdp", "sleeve")
     short_id: int | None = None
     trusted_subnets: tuple[IPv4Network | IPv6Network, ...] = ()
+    acquaintances: Mapping[PeerName, Address] = field(default_factory=dict)
 
     def trusts(self, ip: str) -> bool:
         """Whether this address is in a trusted subnet."""

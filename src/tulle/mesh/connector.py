@@ -11,12 +11,14 @@ import math
 from collections.abc import Callable, Sequence
 from random import Random
 
+from tulle.errors import UserError
 from tulle.instant import Instant
+from tulle.mesh.acquaintances import Acquaintances
 from tulle.mesh.addresses import Target, format_address, parse_target
 from tulle.mesh.config import MeshConfig
 from tulle.mesh.connection import Link
 from tulle.mesh.discovery import discover
-from tulle.mesh.events import Address, Dial, MeshEvent, Resolve
+from tulle.mesh.events import Acquainted, Address, Dial, MeshEvent, Resolve
 from tulle.mesh.links import LinkTable
 from tulle.mesh.peername import PeerName
 from tulle.mesh.pursuit import Pursuit
@@ -46,6 +48,14 @@ class _Wanted:
         self.resolve_at = math.inf if target.is_literal else due
 
 
+def _wanted(text: str) -> _Wanted | None:
+    """A target that nobody asked for; None if this text cannot be one."""
+    try:
+        return _Wanted(parse_target(text), math.inf)
+    except UserError:
+        return None
+
+
 class Connector:
     """Decides on dials; told of their outcome; shows how each target fares."""
 
@@ -64,6 +74,7 @@ class Connector:
         self._emit = emit
         self._wanted: dict[str, _Wanted] = {}
         self._found: dict[PeerName, Address] = {}
+        self._acquaintances = Acquaintances(config.acquaintances)
         self._pursuits: dict[Address, Pursuit] = {}
         self._refresh_at = math.inf
         self._pace = TokenBucket(_DIAL_BURST, _DIALS_PER_SECOND)
@@ -85,8 +96,15 @@ class Connector:
     def forget(self, texts: Sequence[str], now: Instant) -> None:
         """Do not connect to these targets any more. Connections that are open stay."""
         for text in texts:
-            self._wanted.pop(text.strip(), None)
+            wanted = self._wanted.pop(text.strip(), None) or _wanted(text)
+            if wanted is not None:
+                self._acquaintances.forget(self._addresses(wanted), ())
         self._refresh(now)
+
+    def forget_peer(self, peer: PeerName) -> None:
+        """This peer is gone for good."""
+        self._acquaintances.forget((), (peer,))
+        self._refresh_at = self._tick_at = -math.inf
 
     def targets(self) -> list[str]:
         """What the operator named, in that order."""
@@ -114,6 +132,25 @@ class Connector:
             self._found[peer] = address
             self._forgive(address, now)
         self.disturb(now)
+
+    def met(self, link: Link, now: Instant) -> None:
+        """There is a link to a peer; remember how to get there. An inbound one tells only the host."""
+        peer = link.peer
+        if peer is None or not self._config.discovery:
+            return
+        known = self._acquaintances.known.get(peer)
+        if link.outbound:
+            address = link.remote
+        elif known is not None and known[0] == link.remote[0]:
+            address = known
+        else:
+            address = (link.remote[0], self._config.port)
+        self._acquaintances.met(peer, address, now.mono)
+        self._tick_at = min(self._tick_at, self._acquaintances.next_deadline())
+
+    def vouch(self, peer: PeerName, address: Address) -> bool:
+        """Whether this peer may be expected at this address, though nobody speaks of it yet."""
+        return self._acquaintances.vouch(peer, address)
 
     def moved(self, now: Instant) -> None:
         """Our own addresses changed. What failed may succeed now, and stale links are to be replaced."""
@@ -158,6 +195,8 @@ class Connector:
             return
         if now.mono >= self._refresh_at:
             self._refresh(now)
+        if self._acquaintances.due(now.mono):
+            self._emit(Acquainted(dict(self._acquaintances.known)))
         self._resolve(now)
         self._expire(now)
         self._dial(now)
@@ -166,9 +205,12 @@ class Connector:
     def _refresh(self, now: Instant) -> None:
         self._refresh_at = math.inf
         found: dict[Address, PeerName] = {}
+        remembered: dict[Address, PeerName] = {}
         if self._config.discovery:
             found = discover(self._topology, self._links.fresh, self._config.port)
             found |= {at: peer for peer, at in self._found.items() if peer not in self._links.fresh}
+            remembered = {at: peer for peer, at in self._acquaintances.to_try(now.mono)}
+            found |= remembered
         named = [address for wanted in self._wanted.values() for address in self._addresses(wanted)]
         for address in self._pursuits.keys() - found.keys() - set(named):
             if not self._pursuits[address].busy:
@@ -177,7 +219,8 @@ class Connector:
             self._pursuits.setdefault(address, Pursuit(address, now.mono, None))
         for address, name in found.items():
             if address not in self._pursuits:
-                patience = DEFERENCE_SECONDS if name < self._config.name else 0.0
+                deferring = name < self._config.name and address not in remembered
+                patience = DEFERENCE_SECONDS if deferring else 0.0
                 self._pursuits[address] = Pursuit(address, now.mono + patience, name)
         self._tick_at = now.mono
 
@@ -203,7 +246,9 @@ class Connector:
             self._emit(Dial(pursuit.address))
 
     def _schedule(self, now: Instant) -> None:
-        moments = [self._refresh_at, *(wanted.resolve_at for wanted in self._wanted.values())]
+        self._refresh_at = min(self._refresh_at, self._acquaintances.trial_ends)
+        moments = [self._refresh_at, self._acquaintances.next_deadline()]
+        moments += [wanted.resolve_at for wanted in self._wanted.values()]
         moments += [pursuit.deadline for pursuit in self._pursuits.values() if pursuit.deadline is not None]
         idle = self._idle() if self._room() > 0 else []
         if idle:

@@ -3,6 +3,7 @@
 Dial, CloseLink, Writable and Resolve are orders to whoever does the I/O; the rest is news for the node.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
@@ -111,6 +112,13 @@ class ShortIdChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Acquainted:
+    """The peers to go to after a restart are these now; see ``MeshConfig.acquaintances``."""
+
+    peers: Mapping[PeerName, Address]
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """A line for the operator; ``level`` is "debug", "info", "warning" or "error"."""
 
@@ -129,5 +137,6 @@ MeshEvent = (
     | TopologyChanged
     | PeersGone
     | ShortIdChanged
+    | Acquainted
     | Log
 )

@@ -176,6 +176,8 @@ class LinkKeeper:
     def _check_stranger(self, link: Link, theirs: Greeting) -> None:
         if not link.outbound or self._connector.is_configured(link.remote):
             return
+        if self._connector.vouch(theirs.name, link.remote):
+            return
         known = self._topology.peers.get(theirs.name)
         if known is None:
             raise Unacceptable(
@@ -260,6 +262,7 @@ class LinkKeeper:
             )
         )
         self._emit(Log("info", f"{describe(link)}: connected"))
+        self._connector.met(link, now)
         self._risen(link, now)
 
     # -- the end -----------------------------------------------------------------------------------------

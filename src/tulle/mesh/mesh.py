@@ -249,6 +249,10 @@ class Mesh:
                 self._keeper.close(link, "the address it was made from is gone", now)
         self._connector.moved(now)
 
+    def forget_peer(self, peer: PeerName) -> None:
+        """A peer is gone for good: do not look for it after a restart."""
+        self._connector.forget_peer(peer)
+
     def targets(self) -> list[str]:
         """The peers the operator named."""
         return self._connector.targets()

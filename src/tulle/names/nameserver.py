@@ -188,7 +188,7 @@ class Nameserver:
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do, on the mono clock."""
-        if self._strays:
+        if self._strays or self._unsaved.owed:
             return -math.inf
         return min(self._tombstones.next_deadline(), self._early.next_deadline())
 

@@ -35,6 +35,11 @@ class Unsaved:
         self._new, self._refused = set(), set()
         return written
 
+    @property
+    def owed(self) -> bool:
+        """Whether something was refused, is handed out again, and is to be told once that succeeds."""
+        return bool(self._retried)
+
     def refused(self) -> None:
         """What was handed out last could not be written."""
         self._refused |= self._handed

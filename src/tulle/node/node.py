@@ -27,6 +27,7 @@ from tulle.ipam.events import Done, Failed
 from tulle.ipam.events import Log as IpamLog
 from tulle.ipam.events import Save as IpamSave
 from tulle.mesh.events import (
+    Acquainted,
     CarrierControl,
     CloseLink,
     Dial,
@@ -50,7 +51,7 @@ from tulle.node.events import Frame, NodeEvent, Note, SleeveDo, UseGroups, UseTa
 from tulle.node.lingering import Lingering
 from tulle.node.multicast import Multicast
 from tulle.node.picture import hop_of, picture_of
-from tulle.node.records import Record, short_id_record
+from tulle.node.records import NodeRecord, Record, acquaintances_record, short_id_record
 from tulle.node.shortcuts import Shortcuts, ShortcutView
 
 Commit = Callable[[Sequence[Record]], None]
@@ -59,6 +60,9 @@ Commit = Callable[[Sequence[Record]], None]
 TABLES_PACE = 0.1
 """Seconds between two computations of the tables for what happens elsewhere in the mesh; what happens to our
 own links counts at once."""
+
+RETRY_SECONDS = 1.0
+"""Seconds until a disk that refused a record is tried again, whatever else happens."""
 
 _BUSY_LIMIT = 10_000
 """Rounds after which parts that never stop talking to each other are a bug, not work."""
@@ -99,6 +103,7 @@ class Node:
         self._commit = commit
         self._unsaved: dict[tuple[str, str], Record] = {}
         self._storage_error: StorageError | None = None
+        self._retry_at = math.inf
         self._stale_tables = True
         self._tables_done = self._tables_due = -math.inf
         self._events: list[NodeEvent] = []
@@ -160,7 +165,7 @@ class Node:
         deadlines += [self.multicast.next_deadline(), self._lingering.next_expiry()]
         if self._shortcuts is not None:
             deadlines.append(self._shortcuts.next_deadline())
-        return min(self._tables_due, *deadlines)
+        return min(self._tables_due, self._retry_at, *deadlines)
 
     def connect(self, targets: Sequence[str], replace: bool, now: Instant) -> None:
         """Connect to these peers (and with ``replace`` to no others). Raises UserError."""
@@ -173,7 +178,8 @@ class Node:
         self._count_cluster()
 
     def forget_ghost(self, peer: PeerName) -> None:
-        """A peer was removed for good: send its kernel nothing any more."""
+        """A peer was removed for good: send its kernel nothing any more, and never look for it."""
+        self.mesh.forget_peer(peer)
         self._lingering.drop(peer)
         self._forwarding.forget(peer)
         self._stale_tables = True
@@ -222,7 +228,7 @@ class Node:
     def _save(self, now: Instant) -> None:
         """Commit what the parts want saved, then let out what rests on it."""
         self._save_addresses()
-        self._save_names()
+        self._save_names(now)
 
     def _save_addresses(self) -> None:
         if self.ipam is None:
@@ -243,7 +249,7 @@ class Node:
             elif isinstance(event, Done | Failed):
                 self._events.append(event)
 
-    def _save_names(self) -> None:
+    def _save_names(self, now: Instant) -> None:
         for event in self.names.collect() if self.names is not None else ():
             if isinstance(event, NameSave):
                 self._unsaved[event.kind, event.key] = event
@@ -257,11 +263,13 @@ class Node:
             if self._storage_error is None:
                 self._note("error", str(error))
             self._storage_error = error
+            self._retry_at = now.mono + RETRY_SECONDS
             if self.names is not None:
                 self.names.storage_failed()
         else:
             self._unsaved.clear()
             self._storage_error = None
+            self._retry_at = math.inf
 
     def _hear_mesh(self, now: Instant) -> int:
         events = self.mesh.collect()
@@ -288,6 +296,8 @@ class Node:
                 self._stale_tables = True
             case CarrierControl(link, carrier, tag, payload):
                 self._carriers.control(link, carrier, tag, payload, now)
+            case Acquainted(peers):
+                self._keep(acquaintances_record(peers))
             case ShortIdChanged(short_id):
                 self._own_short_id(ShortId(short_id), now)
             case TopologyChanged():
@@ -344,10 +354,12 @@ class Node:
         self._stale_tables = True
 
     def _own_short_id(self, short_id: ShortId, now: Instant) -> None:
-        record = short_id_record(short_id)
-        self._unsaved[record.kind, record.key] = record
+        self._keep(short_id_record(short_id))
         self._vxlan.own_short_id(short_id, now)
         self._stale_tables = True
+
+    def _keep(self, record: NodeRecord) -> None:
+        self._unsaved[record.kind, record.key] = record
 
     def _count_cluster(self) -> None:
         """Tell the election how many peers were configured: our targets, except where we met ourselves."""

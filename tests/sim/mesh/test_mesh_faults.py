@@ -6,7 +6,7 @@ import pytest
 
 from sim.mesh.cluster import Cluster, ForeignSession, ip_of
 from tulle.mesh.dialect.weave.session import WeaveSession
-from tulle.mesh.events import LinkUp, ShortIdChanged
+from tulle.mesh.events import Acquainted, LinkUp, ShortIdChanged
 from tulle.mesh.peername import PeerName
 from tulle.mesh.troubles import About
 from tulle.mesh.views import LinkState, TargetState
@@ -78,6 +78,19 @@ def test_restart_with_a_new_uid() -> None:
     cluster.run_until(cluster.is_full_mesh, limit=5)
     cluster.run_until(cluster.agrees, limit=5)
     assert {host.mesh.peers()[PeerName(3)].uid for host in cluster.hosts.values()} == {reborn.mesh.config.uid}
+
+
+def test_a_host_without_targets_finds_the_others_again_after_a_long_absence() -> None:
+    cluster = Cluster()
+    for number in range(1, 5):
+        cluster.start(number, *([1] * (number != 1)))
+    cluster.run_until(cluster.is_full_mesh, limit=5)
+    cluster.run(10)
+    known = [event.peers for event in cluster.hosts[1].events if isinstance(event, Acquainted)][-1]
+    cluster.stop(1)
+    cluster.run(300)
+    cluster.start(1, acquaintances=known)
+    cluster.run_until(cluster.is_full_mesh, limit=2)
 
 
 def test_power_loss_and_return_before_anybody_noticed() -> None:
