@@ -4,7 +4,8 @@ from random import Random
 
 FIRST_SECONDS = 2.0
 GROWTH = 1.5
-LONGEST_SECONDS = 360.0
+LONGEST_SECONDS = 30.0
+"""As long as a host waits in vain for another at most, once the network between them works again."""
 QUICK_SECONDS = 0.25
 
 
@@ -13,7 +14,7 @@ class Backoff:
 
     A *cheap* failure (refused at once, so that trying cost next to nothing) is retried after 0.25, 0.5 and 1
     s before the normal series starts: hosts that are started together find each other without delay. The
-    normal series is 2 s, growing by half up to six minutes. Each wait is between half and one and a half of
+    normal series is 2 s, growing by half up to half a minute. Each wait is between half and one and a half of
     that.
     """
 
