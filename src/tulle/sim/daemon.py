@@ -16,7 +16,7 @@ from tulle.mesh.events import Address, CloseLink, Dial, LinkId, Resolve, Writabl
 from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import PeerName
 from tulle.names.nameserver import Nameserver
-from tulle.node.events import Frame, Note, SleeveDo, UseGroups, UseTables
+from tulle.node.events import Frame, Note, UseTables
 from tulle.node.node import Node, Parts
 from tulle.node.records import restored_short_id
 from tulle.sim.carrier import MTU, ReachCarrier
@@ -93,10 +93,8 @@ class Daemon:
             Resolve: lambda order: self.node.mesh.resolved(order.host, (), self.now),
             Frame: lambda order: around.send_frame(order.data),
             UseTables: lambda order: around.use_tables(order.tables),
-            UseGroups: lambda order: None,
             Done: lambda answer: around.answered(answer.ticket, answer),
             Failed: lambda answer: around.answered(answer.ticket, answer),
-            SleeveDo: lambda order: None,
             Note: lambda note: around.noted(note.level, note.text),
         }
 
@@ -186,12 +184,17 @@ class Daemon:
         self._tick()
 
     def pump(self) -> None:
-        """Carry out what the node wants, until it wants nothing more."""
+        """Carry out what the node wants, until it wants nothing more.
+
+        Orders to parts of the data path that are not simulated have no effect.
+        """
         now = self.now
         orders = self._orders
         while self._alive and (events := self.node.collect(now)):
             for event in events:
-                orders[type(event)](event)
+                order = orders.get(type(event))
+                if order is not None:
+                    order(event)
         self._around.pumped()
         self._plan()
 

@@ -9,17 +9,29 @@ Records = dict[tuple[str, str], bytes]
 
 
 class Disk:
-    """The state file of one daemon. ``full`` refuses every commit."""
+    """The state file of one daemon."""
 
     def __init__(self) -> None:
         self.records: Records = {}
-        self.full = False
+        self._full = False
+        self.was_full = False
+        """Whether it ever refused to be written to: then even what was taken back may be there again."""
         self.commits = 0
         self._snapshot: Records | None = None
 
+    @property
+    def full(self) -> bool:
+        """Whether every commit is refused."""
+        return self._full
+
+    def fill(self, full: bool) -> None:
+        """There is no room any more, or there is again."""
+        self._full = full
+        self.was_full |= full
+
     def commit(self, changes: Sequence[Record]) -> None:
         """Write these, or raise StorageError and write nothing."""
-        if self.full:
+        if self._full:
             raise StorageError("the disk is full")
         self.commits += 1
         for change in changes:

@@ -20,6 +20,7 @@ class Kernel:
     def __init__(self, ip: str, network: Network, deliver: Callable[[bytes], None]) -> None:
         self.ip = ip
         self.tables = Tables()
+        self.alive = True
         self._network, self._deliver = network, deliver
         network.add_kernel(self)
 
@@ -33,6 +34,8 @@ class Kernel:
 
     def arrived(self, frame: ControlFrame, source: str, hops: int) -> None:
         """A frame came over the network."""
+        if not self.alive:
+            return
         if frame.dst != self.tables.self_id:
             if frame.way is Way.ROUTED and hops:
                 self._forward(frame, hops - 1)

@@ -8,7 +8,6 @@ from random import Random
 from typing import Protocol
 
 from tulle.datapath.tables import Tables
-from tulle.errors import UserError
 from tulle.ipam.events import Done, Failed
 from tulle.mesh.peername import PeerName
 from tulle.sim.daemon import Daemon
@@ -89,7 +88,6 @@ class Machine:
         self.waiting: dict[int, Asked] = {}
         self.daemon: Daemon | None = None
         self.clock_offset = 0.0
-        self.powered = True
         self._settings, self._network, self._rng, self._watcher = settings, network, rng, watcher
         self._tickets = itertools.count(1)
         self._lives = 0
@@ -101,7 +99,7 @@ class Machine:
         """Start a daemon on what is on the disk, as ``tulle launch`` does."""
         if self.daemon is not None:
             return
-        self.powered = True
+        self.kernel.alive = True
         rng = Random(self._rng.getrandbits(64))
         adopted = self.kernel.tables if self._lives else None
         self.daemon = Daemon(
@@ -122,7 +120,7 @@ class Machine:
             self.daemon = None
         self.waiting.clear()
         if power:
-            self.powered = False
+            self.kernel.alive = False
             self.kernel.tables = Tables()
             for ident in list(self.containers):
                 self._bury(ident)
@@ -152,6 +150,11 @@ class Machine:
             self.daemon.do(work)
 
     # -- containers
+
+    @property
+    def powered(self) -> bool:
+        """Whether the machine itself is on."""
+        return self.kernel.alive
 
     def launch(self, ident: str, hostname: str, address: IPv4Interface | None = None) -> None:
         """Start a container with any address, or this one, and a name. Without a daemon nothing happens."""
@@ -239,6 +242,8 @@ class Machine:
             return
         if isinstance(answer, Done):
             self._done(asked, answer.result)
+        elif asked.what in ("allocate", "claim"):
+            self._take_back(asked.ident)
         self._watcher.settled(self, asked, answer)
 
     def noted(self, level: str, text: str) -> None:
@@ -307,11 +312,25 @@ class Machine:
             container.addresses.add(interface)
             self._watcher.took(self, ident, interface)
         if asked.hostname:
-            try:
-                daemon.names.add(ident, asked.hostname, interface.ip, daemon.now)
-            except UserError:
-                return
-            self.named.add((ident, asked.hostname, interface.ip))
+            daemon.names.add(ident, asked.hostname, interface.ip, daemon.now)
+            self._network.clock.call_after(0, self._confirm, daemon, ident, asked.hostname, interface.ip)
+
+    def _confirm(self, daemon: Daemon, ident: str, hostname: str, address: IPv4Address) -> None:
+        """The name is on disk now, or the container is not started after all."""
+        if self.daemon is not daemon or ident not in self.containers:
+            return
+        if daemon.node.storage_error is None:
+            self.named.add((ident, hostname, address))
+        else:
+            self.end(ident)
+
+    def _take_back(self, ident: str) -> None:
+        """A refused request leaves nothing behind."""
+        daemon = self.daemon
+        had = self.containers[ident].addresses if ident in self.containers else set()
+        for interface in daemon.ipam.lookup(ident) if daemon is not None else ():
+            if daemon is not None and interface not in had:
+                daemon.ipam.release(ident, interface.ip, daemon.now)
 
     def _bury(self, ident: str) -> None:
         container = self.containers.pop(ident)

@@ -22,6 +22,11 @@ Address = tuple[str, int]
 DIAL_SECONDS = 5.0
 """How long a dial waits for an answer."""
 
+KEEP_ALIVE = 5.0
+DEAD_AFTER = 20.0
+"""Seconds without any sign of the other machine, after which a kernel gives a connection up; and how often
+it asks. As in ``daemon.links``."""
+
 WINDOW = 256 * 1024
 """Bytes of one stream that may be under way; with more its sender has to wait."""
 
@@ -60,6 +65,7 @@ class FrameTaker(Protocol):
     """The data path of a host."""
 
     ip: str
+    alive: bool
 
     def arrived(self, frame: ControlFrame, source: str, hops: int) -> None:
         """A frame came over the network, and may be sent on so many times."""
@@ -70,7 +76,9 @@ class _End:
     """One end of a connection.
 
     ``inbox`` is what waits for the path to come back, ``arrival`` when the last piece sent to this end is
-    due, ``unread`` how many bytes are under way to it.
+    due, ``unread`` how many bytes are under way to it. ``lonely_since``: since when nothing can have come
+    from the other machine, not even an answer of its kernel. ``ended``: word is on its way that the other end
+    is gone.
     """
 
     connection: int
@@ -81,6 +89,8 @@ class _End:
     arrival: float = 0.0
     unread: int = 0
     cut_at: float = 0.0
+    lonely_since: float | None = None
+    ended: bool = False
 
 
 class Network:
@@ -163,6 +173,39 @@ class Network:
                 silence = min(self.clock.mono - end.cut_at, LONGEST_SILENCE)
                 self.clock.call_after(silence * self._chance.random(), self._flush, end)
 
+    def watch(self) -> None:
+        """Paths or machines have changed: kernels begin to wonder about connections, or no longer do."""
+        if self._chance is None:
+            return
+        for end in self._ends.values():
+            if self._in_touch(end):
+                end.lonely_since = None
+            elif end.lonely_since is None:
+                end.lonely_since = self.clock.mono
+                patience = DEAD_AFTER + KEEP_ALIVE * self._chance.random()
+                self.clock.call_after(patience, self._give_up, end, end.lonely_since)
+            self._find_stale(end)
+
+    def _in_touch(self, end: _End) -> bool:
+        peer = end.peer
+        if peer is None:
+            return True
+        kernel = self._kernels.get(peer.host.ip)
+        up = kernel.alive if kernel is not None else self.listens(peer.host.ip)
+        return up and self.paths.both_ways(end.host.ip, peer.host.ip)
+
+    def _give_up(self, end: _End, since: float) -> None:
+        if end.open and end.lonely_since == since:
+            self._drop(end)
+            end.host.closed(end.connection, "connection timed out")
+
+    def _find_stale(self, end: _End) -> None:
+        """The other machine lives and knows nothing of this connection: it will say so when asked."""
+        peer = end.peer
+        if self._chance and end.lonely_since is None and peer is not None and not peer.open and not end.ended:
+            end.ended = True
+            self.clock.call_after(KEEP_ALIVE * self._chance.random(), self._refuse, peer, b"")
+
     # -- streams
 
     def dial(self, host: Host, target: Address) -> None:
@@ -194,6 +237,8 @@ class Network:
         self._waiting.pop(connection, None)
         if end is not None and end.open:
             end.open = False
+            if end.peer is not None:
+                end.peer.ended = True
             self._transmit(end, None)
 
     def forget(self, connection: int) -> None:

@@ -22,10 +22,6 @@ class Operation:
         """Let it happen."""
         raise NotImplementedError
 
-    def __str__(self) -> str:
-        values = ", ".join(str(getattr(self, field)) for field in self.__dataclass_fields__)
-        return f"{type(self).__name__}({values})"
-
 
 # -- daemons and machines
 
@@ -88,7 +84,7 @@ class DiskFull(Operation):
 
     def apply(self, world: World) -> None:
         """See ``Operation``."""
-        world.machines[self.host].disk.full = self.full
+        world.machines[self.host].disk.fill(self.full)
 
 
 @dataclass(frozen=True, slots=True)

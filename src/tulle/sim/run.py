@@ -1,7 +1,7 @@
 """Playing a scenario: one seed, one run, one outcome; the same every time."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -25,8 +25,11 @@ class Outcome:
     trace: str
     seconds: float
     events: int
+    bytes_sent: int
     granted: int
     local: int
+    delays: tuple[float, ...]
+    refusals: tuple[str, ...]
     settle_times: tuple[float, ...]
     story: tuple[Line, ...]
 
@@ -38,10 +41,17 @@ def planned(scenario: Scenario, seed: int) -> tuple[Settings, list[Step]]:
     return plan.settings, plan.steps
 
 
-def run(scenario: Scenario, seed: int, steps: Sequence[Step] | None = None, told: bool = False) -> Outcome:
-    """Play it; ``steps`` replace its own schedule, and ``told`` keeps the story."""
+def run(
+    scenario: Scenario,
+    seed: int,
+    steps: Sequence[Step] | None = None,
+    told: bool = False,
+    observe: Callable[[World], None] = lambda world: None,
+) -> Outcome:
+    """Play it; ``steps`` replace its own schedule, ``told`` keeps the story, ``observe`` gets the world."""
     settings, own = planned(scenario, seed)
     world = World(settings, f"{scenario.name}/{seed}", told)
+    observe(world)
     failure = ""
     try:
         play(world, own if steps is None else steps)
@@ -62,8 +72,11 @@ def run(scenario: Scenario, seed: int, steps: Sequence[Step] | None = None, told
         trace=world.network.trace.hexdigest(),
         seconds=world.clock.mono,
         events=world.clock.events,
+        bytes_sent=world.network.total_bytes,
         granted=judge.granted,
         local=judge.local,
+        delays=tuple(judge.delays),
+        refusals=tuple(judge.refusals),
         settle_times=tuple(world.settle_times),
         story=(*world.story.lines, *(world.beliefs() if failure else [])),
     )
@@ -80,10 +93,17 @@ def play(world: World, steps: Sequence[Step]) -> None:
 
 
 def recover(world: World, within: float) -> None:
-    """Everything works again: then everybody must come to one state. Raises Violation."""
+    """Everything works again: then everybody must come to one state, and those in need get what they asked
+    for when what the lost had is taken over. Raises Violation."""
     world.network.paths.improve(world.settings.quality)
     for machine in world.machines.values():
         DiskFull(machine.number, False).apply(world)
         Start(machine.number).apply(world)
+        missing = [target for target in world.first_targets(machine.number) if target not in machine.targets]
+        machine.connect(missing, False)
     Heal().apply(world)
+    if world.lost:
+        Settle(within, answered=False).apply(world)
+        for name in world.lost:
+            world.machines[1].rmpeer(name, force=True)
     Settle(within).apply(world)

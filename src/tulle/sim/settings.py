@@ -17,7 +17,8 @@ WIRES = Quality(latency=0.002, spread=0.004)
 class Settings:
     """``hosts`` are numbered from 1. Times in seconds.
 
-    ``targets``: how many of the first hosts everybody is told to connect to (None: all of them).
+    ``targets``: how many of the first hosts everybody is told to connect to (None: all of them). ``links``:
+    instead each is told of so many hosts chosen by chance, such that all are connected.
     ``seeds``: share the range among these from the start instead of electing. ``observers`` take no part in
     the election. ``start_spread``: the hosts are started within so many seconds. ``frames``: every frame of
     the daemons is simulated, instead of only what they would find out; slow with many hosts.
@@ -27,6 +28,7 @@ class Settings:
     universe: IPv4Network = UNIVERSE
     quality: Quality = WIRES
     targets: int | None = None
+    links: int = 0
     quorum_of: int | None = None
     seeds: tuple[int, ...] = ()
     observers: tuple[int, ...] = ()

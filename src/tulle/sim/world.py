@@ -2,6 +2,7 @@
 
 from random import Random
 
+from tulle.mesh.peername import PeerName
 from tulle.sim.judge import Judge
 from tulle.sim.machine import Machine
 from tulle.sim.network import Network
@@ -20,20 +21,37 @@ class World:
         self.judge = Judge(settings, self.story)
         self.machines: dict[int, Machine] = {}
         self.settle_times: list[float] = []
+        self.lost: list[PeerName] = []
+        """Names that nobody has any more: they were lost with a disk."""
+        self._first_targets: dict[int, list[str]] = {}
         chance = Random(f"{seed}/hosts")
         for number in range(1, settings.hosts + 1):
             rng = Random(chance.getrandbits(64))
             machine = Machine(number, settings, self.network, rng, self.judge)
-            known = settings.hosts if settings.targets is None else settings.targets
-            machine.targets = [ip_of(other) for other in range(1, known + 1) if other != number]
+            machine.targets = self._first_targets[number] = self._choose_targets(number, chance)
             self.machines[number] = machine
         self._by_ip = {machine.ip: machine for machine in self.machines.values()}
+
+    def first_targets(self, number: int) -> list[str]:
+        """What this host was told to connect to when it was launched for the first time."""
+        return self._first_targets[number]
+
+    def _choose_targets(self, number: int, chance: Random) -> list[str]:
+        settings = self.settings
+        if settings.links:
+            earlier = range(1, number)
+            chosen = {number - 1, *chance.sample(earlier, min(len(earlier), settings.links - 1))}
+            return [ip_of(other) for other in sorted(chosen - {0})]
+        known = settings.hosts if settings.targets is None else settings.targets
+        return [ip_of(other) for other in range(1, known + 1) if other != number]
 
     def start(self, number: int, disk: str = "kept") -> None:
         """Start a daemon; see ``operations.Start``."""
         machine = self.machines[number]
         if machine.daemon is not None:
             return
+        if disk == "lost":
+            self.lost.append(machine.name)
         if disk in ("lost", "wiped"):
             machine.lose_disk(keep_name=disk == "wiped")
         elif disk == "old":
@@ -46,8 +64,7 @@ class World:
     def crash(self, number: int, power: bool) -> None:
         """End a daemon, or a whole machine."""
         self.machines[number].crash(power)
-        if power:
-            self.paths_changed()
+        self.paths_changed()
 
     def rmpeer(self, number: int, peer: int, force: bool) -> None:
         """An operator removes a host."""
@@ -68,6 +85,7 @@ class World:
     def paths_changed(self) -> None:
         """Some path works again or no more: those who look at paths look now."""
         self.network.retransmit()
+        self.network.watch()
         for machine in self.machines.values():
             if machine.daemon is not None:
                 machine.daemon.disturb()
