@@ -44,8 +44,9 @@ class Wire:
         self.calls += 1
         return 0
 
-    def send_many(self, pieces: list[Any], per_datagram: int, length: int, endpoint: Endpoint) -> None:
-        made = [b"".join(pieces[at : at + per_datagram]) for at in range(0, len(pieces), per_datagram)]
+    def send_many(self, pieces: list[Any], length: int, together: int, endpoint: Endpoint) -> None:
+        made = [b"".join(pieces[at : at + 2]) for at in range(0, len(pieces), 2)]
+        assert together == made[0][18] + 1
         assert all(len(one) == length for one in made[:-1]), "the kernel takes datagrams of one length"
         assert len(made[-1]) <= length
         self.datagrams += made

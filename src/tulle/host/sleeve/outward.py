@@ -119,7 +119,7 @@ class Outward:
             aead.encrypt_into(once, frame, header, shop.sealed[:length])
             frame = shop.sealed
         shop.headers[: count * HEADER.size] = headers(header, count)
-        self._send_pieces(frame, length, piece)
+        self._send_pieces(frame, length, piece, count)
 
     def _split(self, found: Superframe, frame: memoryview) -> None:
         """Units of equal datagrams, so that the kernel takes those of several units in one call.
@@ -130,13 +130,14 @@ class Outward:
         group = min(self._group, _MOST_EVEN)
         step = max(1, (group * self._piece - tag - head) // found.gso_size) * found.gso_size
         piece = _even(head + step + tag, self._piece)
+        together = -(-(head + step + tag) // piece)
         filled = datagrams = 0
         for start in range(head, size, step):
             end = min(start + step, size)
             length = end - start + head + tag
             count = -(-length // piece)
             if filled + count * piece > BUFFER or datagrams + count > HEADERS:
-                self._send_pieces(shop.sealed, filled, piece)
+                self._send_pieces(shop.sealed, filled, piece, together)
                 filled = datagrams = 0
             padding = count * piece - length if end < size else 0
             frame[start - head : start] = found.header(start, end)
@@ -145,7 +146,7 @@ class Outward:
             shop.headers[at : at + count * HEADER.size] = headers(header, count)
             filled += length + padding
             datagrams += count
-        self._send_pieces(shop.sealed, filled, piece)
+        self._send_pieces(shop.sealed, filled, piece, together)
 
     def _seal(self, unit: memoryview, count: int, padding: int, place: memoryview) -> bytes:
         """Seal a unit and what pads it into ``place``; answers its header."""
@@ -158,14 +159,17 @@ class Outward:
         place[length : length + padding] = bytes(padding)
         return header
 
-    def _send_pieces(self, source: memoryview, length: int, piece: int) -> None:
-        """Send the first ``length`` bytes of a buffer, with the headers that stand in the workshop."""
+    def _send_pieces(self, source: memoryview, length: int, piece: int, together: int) -> None:
+        """Send the first ``length`` bytes of a buffer, with the headers that stand in the workshop.
+
+        So many datagrams are one unit.
+        """
         count = -(-length // piece)
         pieces = self._shop.layout(source, piece)[: 2 * count]
         rest = length - (count - 1) * piece
         if rest != piece:
             pieces[-1] = pieces[-1][:rest]
-        self._socket.send_many(pieces, 2, piece + HEADER.size, self._endpoint)
+        self._socket.send_many(pieces, piece + HEADER.size, together, self._endpoint)
 
 
 def _even(length: int, most: int) -> int:

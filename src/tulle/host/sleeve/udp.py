@@ -93,19 +93,21 @@ class UdpSocket:
             return error.errno or errno.EIO
         return 0
 
-    def send_many(self, pieces: Sequence[Buffer], per_datagram: int, length: int, endpoint: Endpoint) -> None:
-        """Send datagrams of ``length`` bytes, the last of which may be shorter, each of as many pieces.
+    def send_many(self, pieces: Sequence[Buffer], length: int, together: int, endpoint: Endpoint) -> None:
+        """Send datagrams of ``length`` bytes, the last of which may be shorter: header and rest by turns.
 
-        What the kernel would not take is lost, as on any wire.
+        ``together`` of them belong together, and go in one call if that is possible, since then they come in
+        one as well. What the kernel would not take is lost, as on any wire.
         """
-        step = min(MOST_SEGMENTS, MOST_BYTES // length) * per_datagram
+        most = min(MOST_SEGMENTS, MOST_BYTES // length)
+        step = 2 * (most // together * together or most)
         control = ((socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT.pack(length)),)
         for start in range(0, len(pieces), step):
             some = pieces[start : start + step]
             try:
-                self._socket.sendmsg(some, control if len(some) > per_datagram else (), 0, endpoint)
+                self._socket.sendmsg(some, control if len(some) > 2 else (), 0, endpoint)
             except OSError as error:
-                self._one_by_one(error, some, per_datagram, endpoint)
+                self._one_by_one(error, some, endpoint)
 
     def close(self) -> None:
         """Close it; nothing is received any more."""
@@ -119,16 +121,14 @@ class UdpSocket:
         finally:
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
 
-    def _one_by_one(
-        self, error: OSError, pieces: Sequence[Buffer], per_datagram: int, endpoint: Endpoint
-    ) -> None:
+    def _one_by_one(self, error: OSError, pieces: Sequence[Buffer], endpoint: Endpoint) -> None:
         """The interface cannot cut datagrams: do it for it. Any other refusal holds for each of them."""
-        datagrams = range(0, len(pieces), per_datagram)
+        datagrams = range(0, len(pieces), 2)
         if error.errno != errno.EIO or len(datagrams) == 1:
             self.unsent += len(datagrams)
             return
         for at in datagrams:
-            self.send(pieces[at : at + per_datagram], endpoint)
+            self.send(pieces[at : at + 2], endpoint)
 
     def _configure(self) -> None:
         own = self._socket
