@@ -85,6 +85,13 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """An answer from this link's peer has not come in time. It may mean nothing, or the end of every way."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
 class SendControl:
     """A message to the carrier at the link's other end, over TCP."""
 
@@ -124,7 +131,7 @@ class Parted:
     reason: str
 
 
-CarrierEvent = Established | Lost | SendControl | SendFrame | Answered | SleeveOrder | Met | Parted
+CarrierEvent = Established | Lost | Silent | SendControl | SendFrame | Answered | SleeveOrder | Met | Parted
 
 
 class Carrier(Protocol):
@@ -147,6 +154,9 @@ class Carrier(Protocol):
 
     def control(self, link: LinkId, tag: int, payload: bytes, now: Instant) -> None:
         """A message from the carrier at the other end. What it does not know it ignores."""
+
+    def doubt(self, link: LinkId, now: Instant) -> None:
+        """Another way to this link's peer has gone silent: find out soon whether ours still works."""
 
     def frame(self, data: bytes, now: Instant) -> None:
         """A frame that came out of the TAP. What is not for it, it ignores."""

@@ -15,7 +15,9 @@ from tulle.datapath.tapframe import ETHERNET_HEADER
 from tulle.errors import BadMessage
 
 INTERVAL = 0.5
-LOST_AFTER = 3
+HURRY = 0.1
+"""Seconds between probes while answers fail to come: a lost path must be known as such in well under two."""
+LOST_AFTER = 4
 """Unanswered probes of full size, one after the other, that mean the path is lost."""
 BACK_AFTER = 2
 """Answers, one after the other, that mean it works."""
@@ -26,7 +28,7 @@ _MOMENTS = 8
 """Different moments within an interval."""
 _LATE = 0.25
 _SLACK = 0.05
-_PATIENCE = 0.5
+_PATIENCE = 0.35
 _MAX_PATIENCE = 3.0
 _REMEMBERED = 64
 _SMOOTHING = 8
@@ -84,6 +86,7 @@ class EchoJudge:
         """While unhealthy: small frames are answered, so it is the size that does not pass."""
         self.next_turn = now
         self._pace = 1
+        self._doubted = False
         self._sequence = 0
         self._open: dict[int, _Question] = {}
         self._late: dict[int, _Question] = {}
@@ -112,6 +115,7 @@ class EchoJudge:
         if now <= self.next_turn + _LATE:
             self._sample(now - question.sent)
         self._missed = 0
+        self._doubted = False
         self._row += 1
         if self._row >= BACK_AFTER:
             self.healthy = True
@@ -121,26 +125,34 @@ class EchoJudge:
         if self.healthy and self._pace > 1:
             self.next_turn = self._moment_after(now + (self._pace - 0.5) * INTERVAL)
 
-    def relax(self, pace: int, now: float) -> None:
-        """Ask only every ``pace`` intervals while answers come; silence is looked into as soon as ever."""
-        self._pace = pace
-        self.next_turn = min(self.next_turn, now + pace * INTERVAL)
     def asked_again(self, sequence: int, now: float) -> None:
         """A question was repeated; it is answered in time if it is from now on."""
         question = self._open.get(sequence)
         if question is not None:
             question.sent, question.patience_ends = now, now + self._patience()
 
+    def relax(self, pace: int, now: float) -> None:
+        """Ask only every ``pace`` intervals while answers come; silence is looked into as soon as ever."""
+        self._pace = pace
+        self.next_turn = min(self.next_turn, now + pace * INTERVAL)
+
+    def doubt(self, now: float) -> None:
+        """Something speaks against the path: look into it at once, as if an answer had failed to come."""
+        if self.healthy and not self.shaky:
+            self._doubted = True
+            self.next_turn = min(self.next_turn, now)
 
     @property
     def shaky(self) -> bool:
-        """The last answers that were due have not come."""
-        return self._missed > 0
+        """The last answers that were due have not come, or something else speaks against the path."""
+        return self._missed > 0 or self._doubted
 
     def _following(self, now: float) -> float:
         """When the next turn is: an interval from now, at the moment that this path shares with others."""
         if not self.healthy:
             return now + INTERVAL
+        if self.shaky:
+            return now + HURRY
         return self._moment_after(now + INTERVAL / 2)
 
     def _moment_after(self, time: float) -> float:

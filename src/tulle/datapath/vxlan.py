@@ -20,6 +20,7 @@ from tulle.datapath.carrier import (
     Neighbour,
     SendControl,
     SendFrame,
+    Silent,
 )
 from tulle.datapath.echo import SMALL, Echo, EchoJudge, decode_answer
 from tulle.datapath.heartbeat import Heartbeats
@@ -49,6 +50,7 @@ class _Path:
     judge: EchoJudge
     established: bool = False
     ever: bool = False
+    silent: bool = False
 
     @property
     def link(self) -> LinkId:
@@ -144,6 +146,12 @@ class VxlanCarrier:
         if path is not None and tag == ACKNOWLEDGE:
             path.heartbeats.acknowledge(now.mono)
             self._review(path, now.mono)
+
+    def doubt(self, link: LinkId, now: Instant) -> None:
+        """See ``Carrier``."""
+        path = self._paths.get(link)
+        if path is not None and path.neighbour.native:
+            path.judge.doubt(now.mono)
 
     def frame(self, data: bytes, now: Instant) -> None:
         """A heartbeat, or an answer to an echo."""
@@ -255,7 +263,11 @@ class VxlanCarrier:
     # Judging
 
     def _review(self, path: _Path, now: float) -> None:
-        """Say it if a path has begun or ceased to work."""
+        """Say it if a path has begun or ceased to work, or may have."""
+        silent = path.established and path.judge.shaky
+        if silent and not path.silent:
+            self._events.append(Silent(path.link))
+        path.silent = silent
         healthy = path.healthy(now) and not self._obstacle(path.neighbour)
         if healthy == path.established:
             return

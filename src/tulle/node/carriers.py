@@ -19,6 +19,7 @@ from tulle.datapath.carrier import (
     Parted,
     SendControl,
     SendFrame,
+    Silent,
 )
 from tulle.datapath.sleeve.orders import SleeveOrder
 from tulle.datapath.tables import CarrierKind, ShortId
@@ -141,6 +142,8 @@ class Carriers:
             for event in carrier.collect():
                 if isinstance(event, Established | Lost):
                     self._judge(name, event, now)
+                elif isinstance(event, Silent):
+                    self._doubt_others(name, event.link, now)
                 else:
                     happenings.append((name, event))
         chosen, self._chosen = self._chosen, []
@@ -156,6 +159,13 @@ class Carriers:
         else:
             course.fails(name, now.mono)
             self._choose(event.link, event.reason, now)
+
+    def _doubt_others(self, name: str, link: LinkId, now: Instant) -> None:
+        """What silences one carrier may have cut the others as well; that must not be found out later."""
+        course = self.courses.get(link)
+        for carrier in self._of(course.offered) if course is not None else ():
+            if carrier.name != name:
+                carrier.doubt(link, now)
 
     def _choose(self, link: LinkId, reason: str, now: Instant) -> None:
         course = self.courses[link]

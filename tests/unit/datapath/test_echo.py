@@ -92,20 +92,46 @@ def test_one_answer_is_not_enough() -> None:
     assert not path.judge.healthy
 
 
-def test_three_unanswered_questions_lose_it_within_two_seconds() -> None:
+def test_unanswered_questions_lose_it_in_well_under_two_seconds() -> None:
     path = Path()
     path.settle()
     silence = path.now
     while path.judge.healthy:
         path.step(None)
-    assert 3 * INTERVAL <= path.now - silence <= 4 * INTERVAL + 0.001
+    assert 1.0 <= path.now - silence <= 3 * INTERVAL + 0.1
 
 
-def test_two_unanswered_questions_do_not() -> None:
+def test_a_few_unanswered_questions_do_not() -> None:
     path = Path()
     path.settle()
     path.steps([None, None, 0.01, None, None, 0.01, 0.01])
     assert path.judge.healthy
+
+
+def test_a_doubt_is_looked_into_at_once_and_forgotten_with_the_first_answer() -> None:
+    path = Path()
+    path.settle()
+    path.judge.relax(4, path.now)
+    path.steps([0.01] * 3)
+    path.arrive(path.now + 0.1)
+    path.now += 0.3
+    path.judge.doubt(path.now)
+    assert path.judge.shaky
+    assert path.judge.next_turn == path.now
+    path.step(0.01)
+    path.arrive(path.now + 0.1)
+    assert not path.judge.shaky
+    assert path.judge.next_turn > path.now + INTERVAL
+
+
+def test_a_doubt_about_a_dead_path_is_confirmed_in_a_second() -> None:
+    path = Path()
+    path.settle()
+    path.judge.doubt(path.now)
+    since = path.now
+    while path.judge.healthy:
+        path.step(None)
+    assert path.now - since <= 1.0
 
 
 def test_it_comes_back_after_two_answers() -> None:
@@ -177,7 +203,7 @@ def test_unknown_answers_change_nothing() -> None:
 def test_judgement_follows_the_last_answers(delays: list[float | None]) -> None:
     path = Path()
     path.steps(delays)
-    path.steps([None] * 12)
+    path.steps([None] * 40)
     assert not path.judge.healthy
     path.steps([0.01] * 4)
     assert path.judge.healthy

@@ -17,6 +17,7 @@ from tulle.datapath.carrier import (
     Neighbour,
     SendControl,
     SendFrame,
+    Silent,
 )
 from tulle.datapath.echo import SMALL, Echo
 from tulle.datapath.tables import ShortId
@@ -142,7 +143,8 @@ def test_a_dead_path_is_noticed_within_two_seconds_and_its_return_too() -> None:
     w.news()
     w.kernel_answers = False
     w.run(2)
-    (lost,) = w.news()
+    silent, lost = w.news()
+    assert silent == Silent(LINK)
     assert isinstance(lost, Lost)
     assert "6784" in lost.reason
     assert w.state is CarrierState.LOST

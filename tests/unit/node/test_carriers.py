@@ -1,7 +1,7 @@
 """Which carrier takes the frames of a link."""
 
 from node.world import FakeCarrier
-from tulle.datapath.carrier import Answered, Established, Lost, SendControl
+from tulle.datapath.carrier import Answered, Established, Lost, SendControl, Silent
 from tulle.datapath.tables import CarrierKind, ShortId
 from tulle.instant import Instant
 from tulle.mesh.events import LinkDown, LinkId, LinkUp
@@ -51,6 +51,16 @@ def test_a_worse_carrier_coming_or_going_changes_nothing() -> None:
     two.slow.events = [Established(LINK, 1200), Lost(LINK, "gone")]
     assert two.choices() == []
     assert two.both.kind(LINK) is CarrierKind.VXLAN
+
+
+def test_when_one_falls_silent_the_others_are_looked_at() -> None:
+    two = Two()
+    two.fast.events = [Established(LINK, 1376), Silent(LINK)]
+    assert len(two.choices()) == 1
+    assert (two.fast.doubted, two.slow.doubted) == ([], [LINK])
+    two.both.link_down(LinkDown(LINK, PEER, "over"), NOW)
+    two.fast.events = [Silent(LINK)]
+    assert two.choices() == []
 
 
 def test_control_messages_find_their_carrier_by_the_number_both_ends_use() -> None:

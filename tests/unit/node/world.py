@@ -56,6 +56,7 @@ class FakeCarrier:
         self.works = True
         self.links: dict[LinkId, Neighbour] = {}
         self.controls: list[tuple[LinkId, int, bytes]] = []
+        self.doubted: list[LinkId] = []
         self.frames: list[bytes] = []
         self.own_id: ShortId | None = None
         self.watched: Mapping[ShortId, bool] = {}
@@ -83,6 +84,9 @@ class FakeCarrier:
 
     def watch(self, targets: Mapping[ShortId, bool], now: Instant) -> None:
         self.watched = targets
+
+    def doubt(self, link: LinkId, now: Instant) -> None:
+        self.doubted.append(link)
 
     def control(self, link: LinkId, tag: int, payload: bytes, now: Instant) -> None:
         self.controls.append((link, tag, payload))

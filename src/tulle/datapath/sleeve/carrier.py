@@ -105,6 +105,13 @@ class SleeveCarrier:
             path.conversation.control(tag, payload, now)
             self._hear(path)
 
+    def doubt(self, link: LinkId, now: Instant) -> None:
+        """See ``Carrier``."""
+        path = self._by_link.get(link)
+        if path is not None:
+            path.conversation.doubt(now)
+            self._hear(path)
+
     def frame(self, data: bytes, now: Instant) -> None:
         """Nothing that comes out of the TAP for the daemon is for the sleeve."""
 

@@ -76,6 +76,9 @@ class Conversation(Protocol):
     def arrived(self, arrival: Arrival, now: Instant) -> None:
         """A message over the path. Anything may be in it; what makes no sense is ignored."""
 
+    def doubt(self, now: Instant) -> None:
+        """Another way to the other end has gone silent: find out soon whether this path still works."""
+
     def counted(self, count: Count, now: Instant) -> None:
         """What the path has carried by now."""
 

@@ -113,6 +113,9 @@ class WeaveConversation:
                 self._utterances.append(Tell(PMTU_VERIFIED, mtu.to_bytes(2, "big")))
         self.tick(now)
 
+    def doubt(self, now: Instant) -> None:
+        """Weave Net's heartbeats are not asked for."""
+
     def counted(self, count: Count, now: Instant) -> None:
         """See ``Conversation``."""
         self._count = count
