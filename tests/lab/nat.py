@@ -51,7 +51,7 @@ class Nat(Namespace):
     def __init__(self, lab: Lab, short: str, number: int, kind: Kind, hairpin: bool = False,
                  upstream: "Nat | None" = None) -> None:  # fmt: skip
         """``number``, unique in the lab, gives it its addresses; ``upstream``: it is behind another."""
-        super().__init__(f"{lab.prefix}{short}")
+        super().__init__(f"{lab.prefix}{short}-nat")
         self.lab = lab
         self.kind = kind
         self.hairpin = hairpin
