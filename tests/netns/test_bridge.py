@@ -70,6 +70,13 @@ def test_believes_no_advertisement_and_answers_for_itself_alone(host: Namespace,
     assert setting(host, "ipv4/conf/tulle/arp_ignore") == "1"
 
 
+def test_it_can_ask_for_ipv6_listeners_on_a_host_that_does_without_ipv6(host: Namespace, run: Run) -> None:
+    host.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.addr_gen_mode=1")
+    run(ensure_bridge(CONFIG))
+    addresses = [info["local"] for info in shown(host, "-6", "addr", "show", "tulle")[0]["addr_info"]]
+    assert [address for address in addresses if address.startswith("fe80:")]
+
+
 def test_another_kind_of_interface_of_that_name_is_refused(host: Namespace, run: Run) -> None:
     host.ip("link add tulle type veth peer name other")
     with pytest.raises(UserError, match="not a bridge; remove or rename it") as refused:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface
 
 import pytest
 
-from lab import wait_until
+from lab import receive_all, wait_until
 from lab.container import Container as Space
 from lab.namespace import Namespace
 from netns.support import Run
@@ -122,6 +122,29 @@ def test_containers_do_not_reach_the_host_over_ipv6(host: Namespace, run: Run, i
     guarded(run)
     assert inside.pings("fd08::1")
     assert not hears(host, inside, "fd08::1", 5000)
+
+
+def test_routers_among_containers_do_not_reach_the_host(host: Namespace, run: Run, inside: Space) -> None:
+    """Not even a program of its own that listens for them."""
+    guarded(run)
+    inside.ip("addr add fe80::7/64 dev tulle0 nodad")
+    advert = bytes([134, 0, 0, 0, 64, 0, 0x07, 0x08]) + bytes(8)
+    solicitation = bytes([133]) + bytes(7)
+    with (
+        host.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as listening,
+        inside.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as forging,
+    ):
+        forging.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        forging.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, inside.index)
+
+        def heard() -> set[int]:
+            for message in (advert, solicitation):
+                forging.sendto(message, ("ff02::1", 0))
+            return {data[0] for data in receive_all([listening], quiet=0.2)[0]}
+
+        wait_until(lambda: 133 in heard())
+        assert 134 not in heard()
+    assert "default" not in host.run("ip", "-6", "route").stdout
 
 
 def test_a_guarded_bridge_does_not_reach_our_ports_either(

@@ -169,11 +169,17 @@ def _bridge_options(index: int, options: netlink.Attributes) -> Request:
 
 
 def _settings(name: str) -> dict[str, str]:
-    """Answer ARP for the bridge's own addresses only, and believe nothing that a container advertises."""
+    """Answer ARP for the bridge's own addresses only, and believe nothing that a container advertises.
+
+    The bridge has an IPv6 address of its own on the link, whatever the host's habits are: by that it asks who
+    listens to which IPv6 groups. The firewall keeps containers from using it for more.
+    """
     return {
         f"ipv4/conf/{name}/arp_ignore": "1",
         f"ipv4/conf/{name}/accept_redirects": "0",
         f"ipv4/conf/{name}/send_redirects": "0",
+        f"ipv6/conf/{name}/disable_ipv6": "0",
+        f"ipv6/conf/{name}/addr_gen_mode": "0",
         f"ipv6/conf/{name}/accept_ra": "0",
         f"ipv6/conf/{name}/autoconf": "0",
         f"ipv6/conf/{name}/accept_redirects": "0",

@@ -141,7 +141,9 @@ def _closed(config: FirewallConfig) -> list[tuple[str, str, list[Expression]]]:
 def _services(config: FirewallConfig) -> list[tuple[str, str, list[Expression]]]:
     """What the host offers without being exposed: names and ping; over IPv6 only what that itself needs."""
     inside = _is(_meta("iifname"), config.bridge)
+    routers = _is(_field("icmpv6", "type"), {"set": ["nd-router-advert", "nd-redirect"]})
     rules: list[tuple[str, str, list[Expression]]] = [
+        ("input", "no routers among containers", [inside, routers, _DROP]),
         ("input", "neighbours and multicast groups", [inside, _is(_meta("l4proto"), "ipv6-icmp"), _ACCEPT]),
         ("input", "nothing else over IPv6", [inside, _is(_meta("nfproto"), "ipv6"), _DROP]),
     ]
