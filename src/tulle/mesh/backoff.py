@@ -14,11 +14,12 @@ class Backoff:
 
     A *cheap* failure (refused at once, so that trying cost next to nothing) is retried after 0.25, 0.5 and 1
     s before the normal series starts: hosts that are started together find each other without delay. The
-    normal series is 2 s, growing by half up to half a minute. Each wait is between half and one and a half of
+    normal series is 2 s, growing by half up to ``longest``. Each wait is between half and one and a half of
     that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest: float = LONGEST_SECONDS) -> None:
+        self._longest = longest
         self.reset()
 
     def reset(self) -> None:
@@ -33,5 +34,5 @@ class Backoff:
             self._quick *= 2
         else:
             interval = self._interval
-            self._interval = min(interval * GROWTH, LONGEST_SECONDS)
+            self._interval = min(interval * GROWTH, self._longest)
         return interval * (0.5 + rng.random())

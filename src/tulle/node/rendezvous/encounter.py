@@ -9,6 +9,10 @@ from tulle.mesh.backoff import Backoff
 from tulle.mesh.peername import PeerName
 
 
+LONGEST_PAUSE = 240.0
+"""Seconds between two attempts of a pair that has no prospect: new addresses of either end shorten it."""
+
+
 class Talk(Enum):
     """How far the two have come in arranging an attempt."""
 
@@ -60,7 +64,7 @@ class Encounter:
     local: frozenset[Endpoint] = frozenset()
     tries: int = 0
     reason: str = "not tried yet"
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=lambda: Backoff(LONGEST_PAUSE))
 
     @property
     def deadline(self) -> float:
