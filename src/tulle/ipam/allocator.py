@@ -137,7 +137,8 @@ class Allocator:
         """
         self._journal.retry()
         self._left = True
-        self._fulfilment.close()
+        for part in (self._fulfilment, self._takeovers):
+            part.close(_left())
         heir = self._directory.heir(self._territory.ring)
         if heir is not None and self.config.peer in self._territory.ring.owners:
             self._territory.transfer(self.config.peer, heir)
@@ -288,3 +289,7 @@ class Allocator:
             return
         self._next_report = now.mono + REPORT_INTERVAL
         self._territory.report_free()
+
+
+def _left() -> UserError:
+    return UserError("this host has left the network and hands out no addresses; launch it again first", 503)

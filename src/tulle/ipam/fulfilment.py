@@ -30,12 +30,12 @@ class Fulfilment:
         self._territory, self._asking = territory, asking
         self._journal, self._directory = journal, directory
         self.waiting: dict[int, Request] = {}
-        self._closed = False
+        self._closed: UserError | None = None
 
     def add(self, ticket: int, request: Request, now: Instant) -> None:
         """Answer the request, or keep it."""
-        if self._closed:
-            self._journal.refuse(ticket, _left())
+        if self._closed is not None:
+            self._journal.refuse(ticket, self._closed)
         elif not self._try(ticket, request, now):
             self.waiting[ticket] = request
             self._explain(request)
@@ -44,11 +44,11 @@ class Fulfilment:
         """Drop a request without an answer."""
         self.waiting.pop(ticket, None)
 
-    def close(self) -> None:
-        """This peer has left: refuse everything from now on."""
-        self._closed = True
+    def close(self, reason: UserError) -> None:
+        """This peer leaves: refuse everything from now on."""
+        self._closed = reason
         for ticket in self.waiting:
-            self._journal.refuse(ticket, _left())
+            self._journal.refuse(ticket, reason)
         self.waiting.clear()
 
     def retry(self, now: Instant) -> None:
@@ -145,7 +145,3 @@ def _taken(request: Claim, holder: str) -> UserError:
     return UserError(
         f"unable to claim {request.interface} for {request.ident}: {holder} on this host has the address", 409
     )
-
-
-def _left() -> UserError:
-    return UserError("this host has left the network and hands out no addresses; launch it again first", 503)

@@ -74,11 +74,15 @@ class Takeovers:
         self._ask, self._took, self._label = ask, took, label
         self._reachable: frozenset[PeerName] = frozenset()
         self._inquiries: list[_Inquiry] = []
+        self._closed: UserError | None = None
 
     def start(self, ticket: int, peer: PeerName, force: bool, now: Instant) -> None:
         """Begin; the answer comes through the journal."""
         if peer == self._territory.me:
             self._journal.refuse(ticket, UserError("this host cannot remove itself; use 'tulle reset' on it"))
+            return
+        if self._closed is not None:
+            self._journal.refuse(ticket, self._closed)
             return
         inquiry = _Inquiry(ticket, peer, force, now.mono + SOON, now.mono + LATE)
         if self._refused(inquiry, self._absent(peer)):
@@ -105,6 +109,13 @@ class Takeovers:
     def cancel(self, ticket: int) -> None:
         """Nobody waits for this one any more."""
         self._inquiries = [inquiry for inquiry in self._inquiries if inquiry.ticket != ticket]
+
+    def close(self, reason: UserError) -> None:
+        """This peer leaves: what it took over now would be nobody's afterwards."""
+        self._closed = reason
+        for inquiry in self._inquiries:
+            self._journal.refuse(inquiry.ticket, reason)
+        self._inquiries.clear()
 
     def tick(self, now: Instant) -> None:
         """Time has passed."""

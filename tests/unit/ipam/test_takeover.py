@@ -145,3 +145,14 @@ def test_a_cancelled_takeover_does_nothing() -> None:
     office.answer(B, C)
     assert office.result() is None
     assert DEAD in office.land.ring.owners
+
+
+def test_a_host_that_leaves_takes_nothing_over_any_more() -> None:
+    office = Office(B, C)
+    office.start()
+    office.takeovers.close(UserError("gone"))
+    assert str(office.result()) == "gone"
+    office.answer(B, C)
+    assert DEAD in office.land.ring.owners
+    office.start()
+    assert str(office.result()) == "gone"
