@@ -102,8 +102,7 @@ def recover(world: World, within: float) -> None:
         missing = [target for target in world.first_targets(machine.number) if target not in machine.targets]
         machine.connect(missing, False)
     Heal().apply(world)
-    if world.lost:
-        Settle(within, answered=False).apply(world)
-        for name in world.lost:
-            world.machines[1].rmpeer(name, force=True)
+    Settle(within, answered=False).apply(world)
+    for name in world.lost_owners():
+        world.machines[1].rmpeer(name, force=True)
     Settle(within).apply(world)

@@ -21,8 +21,6 @@ class World:
         self.judge = Judge(settings, self.story)
         self.machines: dict[int, Machine] = {}
         self.settle_times: list[float] = []
-        self.lost: list[PeerName] = []
-        """Names that nobody has any more: they were lost with a disk."""
         self._first_targets: dict[int, list[str]] = {}
         chance = Random(f"{seed}/hosts")
         for number in range(1, settings.hosts + 1):
@@ -50,8 +48,6 @@ class World:
         machine = self.machines[number]
         if machine.daemon is not None:
             return
-        if disk == "lost":
-            self.lost.append(machine.name)
         if disk in ("lost", "wiped"):
             machine.lose_disk(keep_name=disk == "wiped")
         elif disk == "old":
@@ -94,6 +90,13 @@ class World:
         """Whether frames pass between two hosts, both ways."""
         far = self._by_ip.get(other)
         return far is not None and far.powered and self.network.paths.both_ways(one, other)
+
+    def lost_owners(self) -> list[PeerName]:
+        """Owners of ranges that nobody is any more: names that were lost with a disk."""
+        owners = {
+            owner for machine in self.running() if machine.daemon for owner in machine.daemon.ipam.ring.owners
+        }
+        return sorted(owners - {machine.name for machine in self.machines.values()})
 
     def beliefs(self) -> list[Line]:
         """What every daemon believes now."""
