@@ -1,6 +1,9 @@
 """A daemon may end at any moment: containers keep talking, and the next daemon takes over what it finds."""
 
+import time
+
 from lab import Host, Lab, wait_until
+from tulle.mesh.acquaintances import SAVE_SECONDS
 
 
 def attached(host: Host) -> set[str]:
@@ -118,3 +121,14 @@ def test_resume_finds_the_peers_of_the_last_run(lab: Lab) -> None:
     two.stop()
     two.launch("--resume")
     lab.wait_connected([one, two])
+
+
+def test_hosts_that_are_told_of_nobody_find_each_other_again(lab: Lab) -> None:
+    one, two = lab.network(2)
+    time.sleep(SAVE_SECONDS + 1)
+    one.stop()
+    two.stop()
+    one.launch()
+    two.launch()
+    lab.wait_connected([one, two])
+    assert one.view("targets") == two.view("targets") == ""

@@ -13,7 +13,7 @@ from tulle.mesh.peername import PeerName
 
 MAX_REMEMBERED = 256
 TRY_SECONDS = 60.0
-SAVE_SECONDS = 5.0
+SAVE_SECONDS = 2.0
 """News waits so long for more, so that meeting many peers at once makes one record."""
 
 
