@@ -3,6 +3,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from ipam.builders import NOW, A, B, C
+from tulle.errors import UserError
 from tulle.instant import Instant
 from tulle.ipam.events import Done, Failed
 from tulle.ipam.holdings import Holdings
