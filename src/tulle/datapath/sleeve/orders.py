@@ -82,7 +82,8 @@ class AimPath:
 
     ``size`` is the largest UDP payload that passes; ``group`` how many datagrams may depend on each other (1:
     each stands alone; 0: as many as there are). ``short_id`` None: no frames by this path any more.
-    ``fragments``: larger datagrams pass too, in IP fragments (only paths of Weave's format use that).
+    ``fragments``: larger datagrams pass too, in IP fragments; ``tentative``: perhaps they even pass whole,
+    which is being found out (both only with Weave's format).
     """
 
     path: PathId
@@ -91,6 +92,7 @@ class AimPath:
     size: int
     group: int
     fragments: bool = False
+    tentative: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ class WeaveConversation:
         self._confirmed = False
         """The other end has said that it heard us."""
         self._heard: float | None = None
+        self._hearing = False
+        """Heartbeats have passed both ways, and still come."""
         self._works = self._ever = False
         self._search = MtuSearch(overlay_mtu(_USUAL_SIZE, setup.encrypted))
         self._fragments = False
@@ -114,7 +116,9 @@ class WeaveConversation:
         self.tick(now)
 
     def doubt(self, now: Instant) -> None:
-        """Weave Net's heartbeats are not asked for."""
+        """See ``Conversation``. Heartbeats cannot be asked for, but tests are acknowledged at once."""
+        self._search.doubt(now.mono)
+        self.tick(now)
 
     def counted(self, count: Count, now: Instant) -> None:
         """See ``Conversation``."""
@@ -131,15 +135,16 @@ class WeaveConversation:
         """Send what is due, and judge."""
         self._review(now.mono)
         if self._next_heartbeat <= now.mono + EARLY:
-            self._next_heartbeat = now.mono + (SLOW if self._works else FAST)
+            self._next_heartbeat = now.mono + (SLOW if self._hearing else FAST)
             self._send(self._heartbeat)
-        if self._works:
+        if self._hearing:
             self._tests(now.mono)
+            self._review(now.mono)
         self._aim()
 
     def next_deadline(self) -> float:
         """See ``Conversation``."""
-        if not self._works:
+        if not self._hearing:
             return self._next_heartbeat
         tests = (self._next_fragment_test, self._next_discovery, self._assume_usual_at, self._search.due())
         return min(self._next_heartbeat, self._silent_at(), *tests)
@@ -183,16 +188,16 @@ class WeaveConversation:
         return inf if self._heard is None else self._heard + SILENCE
 
     def _review(self, now: float) -> None:
-        works = self._confirmed and self._heard is not None and now < self._silent_at()
+        hearing = self._confirmed and self._heard is not None and now < self._silent_at()
+        if self._hearing and not hearing:
+            self._next_heartbeat = now
+        self._hearing = hearing
+        works = hearing and not self._search.dead
         if works == self._works:
             return
         self._works = works
-        if works:
-            self._ever = True
-            self._utterances.append(Works(self._search.in_use))
-        else:
-            self._utterances.append(Fails(self._reason()))
-            self._next_heartbeat = now
+        self._ever = self._ever or works
+        self._utterances.append(Works(self._search.in_use) if works else Fails(self._reason()))
 
     def _loss(self) -> float | None:
         """The share that was lost on the way here; only sealed datagrams are counted by their sender."""
@@ -208,6 +213,8 @@ class WeaveConversation:
             return f"no heartbeat from the peer on {port}; a firewall between may block it"
         if not self._confirmed:
             return f"heartbeats from the peer arrive, ours do not: {port} is blocked on the way there"
+        if self._hearing:
+            return f"the peer does not acknowledge our test packets any more; {port} may be blocked"
         return f"no heartbeat from the peer on {port} for {SILENCE:.0f} seconds"
 
     # Tests
@@ -275,6 +282,7 @@ class WeaveConversation:
             size=datagram_size(self._search.in_use, self._setup.encrypted),
             group=0,
             fragments=self._fragments,
+            tentative=self._search.tentative,
         )
         if aim != self._aimed:
             self._aimed = aim

@@ -29,13 +29,16 @@ class Fitted(NamedTuple):
     answer: bytes | None = None
 
 
-def fit(frame: bytes, mtu: int, fragments: bool, mac: bytes) -> Fitted:
+def fit(frame: bytes, mtu: int, fragments: bool, mac: bytes, tentative: bool = False) -> Fitted:
     """How a frame goes by a path that takes packets of ``mtu`` bytes.
 
     ``fragments``: the network puts larger datagrams together again. ``mac`` is what an answer comes from: an
-    address that lives where the frame was going to.
+    address that lives where the frame was going to. ``tentative``: the MTU is perhaps larger, so that no
+    sender should be told of it yet, which would remember it for minutes.
     """
     too_big = len(frame) > mtu + ETHERNET_HEADER
+    if too_big and tentative:
+        return Fitted([frame] if fragments else [], False)
     kind = frame[12:14]
     if kind == _IPV4 and len(frame) >= ETHERNET_HEADER + 20:
         if frame[20] & _DONT_FRAGMENT >> 8:

@@ -3,7 +3,8 @@
 It begins with what the kernel knows of the path, which is tested first: the other end acknowledges each test
 that arrives. What is not acknowledged is too large, and half the way between what passed and what did not is
 tested next. Unlike the original's, this search never ends: what is in use is tested again and again, so that
-a path is noticed which takes less than before; and now and then the kernel is asked anew, and more is tried.
+a path is noticed which takes less than before, or nothing at all; and now and then the kernel is asked anew,
+and more is tried.
 """
 
 from math import inf
@@ -16,7 +17,8 @@ ATTEMPTS = 8
 """A test is sent so often, each time after twice the time before: 2.55 seconds in all."""
 
 PATIENCE = 0.3
-"""Seconds; with a known round-trip time it is this, or eight such times if that is more."""
+"""Seconds for a step of the search; or eight round-trip times, if that is more. An acknowledgement that comes
+later still counts."""
 
 RETEST = 2.0
 """Seconds from an acknowledged test to the next of the same size."""
@@ -31,6 +33,8 @@ class MtuSearch:
     def __init__(self, usual: int) -> None:
         self.rtt: float | None = None
         """Seconds from a test to its acknowledgement."""
+        self.dead = False
+        """Not even the smallest test is acknowledged."""
         self._usual = usual
         self._limit = 0
         self._trusting = False
@@ -56,6 +60,11 @@ class MtuSearch:
         """Whether nothing is left to be found out."""
         return self.known and self._good + 1 >= self._bad
 
+    @property
+    def tentative(self) -> bool:
+        """Whether more than what is in use may turn out to pass, soon."""
+        return self.known and self.in_use < self._limit and not self.settled
+
     def limit(self, mtu: int, now: float) -> None:
         """The kernel sends no packets larger than this."""
         mtu = max(mtu, SMALLEST)
@@ -73,10 +82,19 @@ class MtuSearch:
         if mtu == self._candidate and self._sent == 1:
             self.rtt = now - self._first_sent
         self._good = max(self._good, mtu)
+        if self.dead:
+            self.dead = False
+            self._bad = self._limit + 1
+            self._test(self._limit, now)
         if self._good >= self._bad:  # the acknowledgement of what was given up came late
             self._bad = self._limit + 1
         if self._candidate <= self._good:
             self._go_on(now)
+
+    def doubt(self, now: float) -> None:
+        """Test what is in use now, and not only when it is due."""
+        if self._sent == 0 and self._next < inf:
+            self._next = min(self._next, now)
 
     def due(self) -> float:
         """When ``turn`` has something to do."""
@@ -98,9 +116,11 @@ class MtuSearch:
         self._candidate, self._sent, self._next = mtu, 0, at
 
     def _given_up(self) -> bool:
+        if self._sent >= ATTEMPTS:
+            return True
+        is_step = self._good < self._candidate < self._limit
         waited = FIRST_WAIT * (2**self._sent - 1)
-        enough = inf if self.rtt is None else max(PATIENCE, 8 * self.rtt)
-        return self._sent >= ATTEMPTS or waited >= enough
+        return is_step and self.rtt is not None and waited >= max(PATIENCE, 8 * self.rtt)
 
     def _go_on(self, now: float) -> None:
         """Test more if there is more to be found out, or else what is in use again in a while."""
@@ -111,8 +131,13 @@ class MtuSearch:
 
     def _failed(self, now: float) -> None:
         """What was tested does not pass."""
-        if self._candidate <= self._good:
-            self._good = SMALLEST
-        self._bad = self._candidate
         self._trusting = False
-        self._go_on(now)
+        if self._candidate == SMALLEST:
+            self.dead = True
+            self._test(SMALLEST, now + RETEST)
+        elif self._candidate <= self._good:
+            self._good, self._bad = SMALLEST, self._candidate
+            self._test(SMALLEST, now)
+        else:
+            self._bad = self._candidate
+            self._go_on(now)

@@ -96,14 +96,15 @@ class WeaveTraffic:
         self._on_close = on_close
         self._endpoint = Endpoint("0.0.0.0", 0)
         self._size = self._mtu = 0
-        self._fragments = False
+        self._fragments = self._tentative = False
         self._waiting: tuple[list[bytes], list[bytes]] = ([], [])
         self._sent = self._received = self._dropped = 0
 
     def aim(self, order: AimPath) -> None:
         """See ``paths.Path``."""
         self.flush()
-        self._endpoint, self._size, self._fragments = order.endpoint, order.size, order.fragments
+        self._endpoint, self._size = order.endpoint, order.size
+        self._fragments, self._tentative = order.fragments, order.tentative
         self._mtu = overlay_mtu(order.size, self._sealed)
 
     def message(self, order: SendMessage) -> None:
@@ -171,7 +172,7 @@ class WeaveTraffic:
 
     def _add(self, packet: bytes, src: PeerName, dst: PeerName) -> bool:
         """Line up a frame as it fits the path. False if it does not, and its sender has been told."""
-        fitted = fit(packet, self._mtu, self._fragments, name_bytes(dst))
+        fitted = fit(packet, self._mtu, self._fragments, name_bytes(dst), self._tentative)
         if fitted.answer is not None:
             self._outlets.deliver_plain(fitted.answer, src, dst, self._peer)
         if not fitted.frames or len(packet) > MAX_FRAME:

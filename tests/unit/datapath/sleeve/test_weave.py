@@ -170,10 +170,35 @@ def test_a_path_that_shrinks_without_a_word() -> None:
     wire = Wire()
     wire.run(10)
     wire.takes = 800
-    wire.run(2.7)
+    wire.run(4.7)
     assert (wire.dialler.status().mtu or 0) <= 800 - 62
     wire.run(10)
     assert wire.dialler.status().mtu == 800 - 62
+
+
+def test_a_path_that_passes_heartbeats_one_way_only() -> None:
+    wire = Wire()
+    wire.run(10)
+    wire.deaf = {HERE}
+    wire.run(7.5)
+    assert wire.dialler.status().state == CarrierState.LOST
+    assert "acknowledge" in wire.dialler.status().reason
+    assert wire.last_aim(HERE).short_id is None
+    wire.deaf = set()
+    wire.run(5)
+    assert wire.dialler.status().state == CarrierState.ESTABLISHED
+    wire.run(5)
+    assert wire.dialler.status().mtu == 1438
+
+
+def test_a_doubt_finds_out_sooner() -> None:
+    wire = Wire()
+    wire.run(10)
+    wire.deaf = {HERE}
+    wire.dialler.doubt(wire.now)
+    wire.settle()
+    wire.run(5.2)
+    assert wire.dialler.status().state == CarrierState.LOST
 
 
 def test_a_path_that_grows() -> None:

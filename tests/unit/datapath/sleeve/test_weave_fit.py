@@ -121,6 +121,14 @@ def test_fragments_are_used_where_the_network_passes_none() -> None:
     assert all(len(piece) <= 1414 + 14 for piece in fitted.frames)
 
 
+@pytest.mark.parametrize("fragments", [True, False])
+def test_of_a_tentative_size_nobody_is_told(fragments: bool) -> None:
+    frame = ipv4(1439, df=True)
+    fitted = fit(frame, 1438, fragments, MAC, tentative=True)
+    assert fitted == Fitted([frame] if fragments else [], False)
+    assert fit(ipv4(1438, df=True), 1438, fragments, MAC, tentative=True).df
+
+
 @given(st.binary(max_size=120), st.integers(552, 2000), st.booleans())
 def test_damaged_frames_do_no_harm(data: bytes, mtu: int, fragments: bool) -> None:
     for kind in (b"\x08\x00", b"\x86\xdd"):

@@ -74,7 +74,7 @@ def test_it_follows_a_path_that_changes(first: int, then: int) -> None:
     path.limit(1438)
     path.run(60)
     path.takes = then
-    path.run(RETEST + 0.7)
+    path.run(RETEST + 2.7)
     assert path.search.in_use <= max(then, SMALLEST)
     path.limit(1438)
     path.run(30)
@@ -100,6 +100,50 @@ def test_more_is_tried_without_giving_up_what_passes() -> None:
     assert path.search.in_use == 1200
     path.run(20)
     assert path.search.in_use == 1200
+
+
+def test_what_is_in_use_is_tentative_only_while_more_is_tried() -> None:
+    path = Path(1000)
+    path.limit(1438)
+    assert not path.search.tentative
+    path.run(2.6)
+    assert path.search.tentative
+    path.run(5)
+    assert not path.search.tentative
+
+
+def test_a_path_that_takes_nothing_is_dead_until_something_passes() -> None:
+    path = Path(1438)
+    path.limit(1438)
+    path.run(10)
+    path.takes = 0
+    path.run(2 * 2.55 + RETEST + 0.1)
+    assert path.search.dead
+    path.takes = 1200
+    path.run(RETEST + 2.6)
+    assert not path.search.dead
+    path.run(8)
+    assert path.search.in_use == 1200
+
+
+def test_a_doubt_is_looked_into_at_once() -> None:
+    path = Path(1438)
+    path.limit(1438)
+    path.run(0.1)
+    path.takes = 0
+    before = path.tests
+    path.search.doubt(path.now)
+    path.run(0.001)
+    assert path.tests == before + 1
+    path.run(2 * 2.55 + 0.1)
+    assert path.search.dead
+
+
+def test_a_doubt_before_anything_is_known_means_nothing() -> None:
+    path = Path(1438)
+    path.search.doubt(path.now)
+    path.run(10)
+    assert path.tests == 0
 
 
 def test_a_late_acknowledgement_counts() -> None:
