@@ -1,14 +1,23 @@
 """The report as Prometheus metrics: Weave Net's under their names, and ours as ``tulle_*``."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from tulle.api.report import CONNECTION_STATES, ConnectionReport, DnsReport, IpamReport, Report, Traffic
+from tulle.api.report import (
+    CONNECTION_STATES,
+    SHORTCUT_STATES,
+    ConnectionReport,
+    DnsReport,
+    IpamReport,
+    Report,
+    ShortcutReport,
+    Traffic,
+)
 from tulle.api.shares import shares
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -37,6 +46,7 @@ def metrics(report: Report) -> Iterator[Metric]:
     """Every metric of the report."""
     yield from _mesh(report)
     yield from _connections(report)
+    yield from _shortcuts(report.router.shortcuts)
     if report.ipam is not None:
         yield from _ipam(report, report.ipam)
     if report.dns is not None:
@@ -138,7 +148,30 @@ def _each_connection(report: Report, links: list[ConnectionReport]) -> Iterator[
         "Round-trip time over the carrier in use.",
         [None if link.attrs.rtt is None else link.attrs.rtt / 1000 for link in links],
     )
-    yield from _traffic([(link.peer, link.traffic) for link in links if link.traffic is not None], nicknames)
+    ways: list[ConnectionReport | ShortcutReport] = [*links, *report.router.shortcuts]
+    yield from _traffic([(way.peer, way.traffic) for way in ways if way.traffic is not None], nicknames)
+
+
+def _shortcuts(shortcuts: Sequence[ShortcutReport]) -> Iterator[Metric]:
+    states = Counter(shortcut.state for shortcut in shortcuts)
+    counted = GaugeMetricFamily(
+        "tulle_shortcuts", "Peers without a connection, by how they are reached.", labels=["state"]
+    )
+    for state in SHORTCUT_STATES:
+        counted.add_metric([state], states[state])
+    yield counted
+    labels = ["peer", "nickname"]
+    direct = GaugeMetricFamily(
+        "tulle_shortcut_direct", "1 when frames go straight to a peer without a connection.", labels=labels
+    )
+    times = GaugeMetricFamily("tulle_shortcut_rtt_seconds", "Round-trip time straight to it.", labels=labels)
+    for shortcut in shortcuts:
+        who = [shortcut.peer, shortcut.nick_name]
+        direct.add_metric(who, int(shortcut.state == "direct"))
+        if shortcut.attrs.rtt is not None:
+            times.add_metric(who, shortcut.attrs.rtt / 1000)
+    yield direct
+    yield times
 
 
 def _traffic(counted: list[tuple[str, Traffic]], nicknames: dict[str, str]) -> Iterator[Metric]:

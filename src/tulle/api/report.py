@@ -123,6 +123,29 @@ class ConnectionReport(_Shape, frozen=True, kw_only=True):
 CONNECTION_STATES = ("established", "pending", "retrying", "failed", "connecting")
 
 
+class ShortcutReport(_Shape, frozen=True, kw_only=True):
+    """Ours: a peer to which there is no connection, and how it is reached all the same.
+
+    ``state`` is one of SHORTCUT_STATES. If it is "direct", frames go straight to ``address`` (UDP) by the
+    sleeve, and ``attrs`` and ``traffic`` are as for a connection; otherwise over the neighbour ``via``, and
+    ``reason`` says why not directly. ``retry_in`` are seconds, None if the other end decides when.
+    """
+
+    peer: str
+    nick_name: str
+    state: str
+    address: str = ""
+    via: str = ""
+    reason: str = ""
+    tries: int = 0
+    retry_in: float | None = None
+    attrs: ConnectionAttrs = field(default_factory=ConnectionAttrs)
+    traffic: Traffic | None = None
+
+
+SHORTCUT_STATES = ("direct", "trying", "lost", "relayed")
+
+
 class MacReport(_Shape, frozen=True, kw_only=True):
     """Which peer a MAC address was learned to live behind. ``last_seen`` is RFC 3339, or "" if not known."""
 
@@ -161,6 +184,7 @@ class RouterReport(_Shape, frozen=True, kw_only=True):
     unicast_routes: list[UnicastRoute] = field(default_factory=list)
     broadcast_routes: list[BroadcastRoute] = field(default_factory=list)
     connections: list[ConnectionReport] = field(default_factory=list)
+    shortcuts: list[ShortcutReport] = field(default_factory=list)
     termination_count: int = 0
     targets: list[str] = field(default_factory=list)
     overlay_diagnostics: dict[str, Any] = field(default_factory=dict)

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Sequence
 from tulle.api.advice import advice, ipam_status
 from tulle.api.report import (
     CONNECTION_STATES,
+    ConnectionAttrs,
     ConnectionReport,
     ContainerReport,
     PeerReport,
     Report,
+    ShortcutReport,
     Traffic,
+    established_info,
     label,
 )
 from tulle.api.shares import shares
@@ -80,18 +83,43 @@ def targets(report: Report) -> str:
 
 
 SHOWN_LOSS = 0.0005
+SHORTCUT = "~>"
+"""Stands where connections have their direction."""
 
 
 def connections(report: Report) -> str:
-    """Our connections and the targets without one: direction, address, state, and what there is to know."""
-    return _lines(_connection(connection) for connection in report.router.connections)
+    """Our connections and the targets without one: direction, address, state, and what there is to know.
+
+    Then the peers that are reached without a connection.
+    """
+    router = report.router
+    rows = [*map(_connection, router.connections), *(_shortcut(one, report) for one in router.shortcuts)]
+    return _lines(rows)
 
 
 def _connection(connection: ConnectionReport) -> str:
     attrs = connection.attrs
-    words = [
-        f"{_arrow(connection.outbound)} {connection.address:<21} {connection.state:<11} {connection.info}"
-    ]
+    begin = f"{_arrow(connection.outbound)} {connection.address:<21} {connection.state:<11} {connection.info}"
+    words = [begin, *_measures(attrs, connection.traffic)]
+    if attrs.reason:
+        words.append(f"({attrs.reason})")
+    return " ".join(words).rstrip()
+
+
+def _shortcut(shortcut: ShortcutReport, report: Report) -> str:
+    begin = f"{SHORTCUT} {shortcut.address or '-':<21} {shortcut.state:<11}"
+    shield = shortcut.attrs.encrypted if report.router.encryption else None
+    info = established_info(shortcut.attrs.name, shortcut.peer, shortcut.nick_name, shield)
+    if shortcut.state == "direct":
+        measures = _measures(shortcut.attrs, shortcut.traffic)
+        return " ".join((begin, info, *measures, "(straight to it, without a connection)"))
+    over = f"over {shortcut.via}" if shortcut.via else "not reached"
+    when = "" if shortcut.retry_in is None else f", next try in {shortcut.retry_in:.0f} s"
+    return f"{begin} {info} {over} ({shortcut.reason}{when})"
+
+
+def _measures(attrs: ConnectionAttrs, traffic: Traffic | None) -> list[str]:
+    words = []
     if attrs.mtu is not None:
         words.append(f"mtu={attrs.mtu}")
     if attrs.path_mtu is not None:
@@ -100,11 +128,7 @@ def _connection(connection: ConnectionReport) -> str:
         words.append(f"rtt={attrs.rtt:.3g}ms")
     if attrs.loss is not None and attrs.loss >= SHOWN_LOSS:
         words.append(f"loss={attrs.loss:.1%}")
-    if connection.traffic is not None:
-        words += _traffic(connection.traffic)
-    if attrs.reason:
-        words.append(f"({attrs.reason})")
-    return " ".join(words).rstrip()
+    return words if traffic is None else [*words, *_traffic(traffic)]
 
 
 def _traffic(traffic: Traffic) -> list[str]:
@@ -122,17 +146,22 @@ def size(count: int) -> str:
 
 
 def peers(report: Report) -> str:
-    """Every peer of the network with its connections, ourselves first."""
-    ordered = sorted(report.router.peers, key=lambda peer: (peer.name != report.router.name, peer.name))
-    return "".join(_peer(peer) for peer in ordered)
+    """Every peer of the network with its connections, ourselves first (and with our shortcuts)."""
+    router = report.router
+    ordered = sorted(router.peers, key=lambda peer: (peer.name != router.name, peer.name))
+    direct = [shortcut for shortcut in router.shortcuts if shortcut.state == "direct"]
+    return "".join(_peer(peer, direct if peer.name == router.name else []) for peer in ordered)
 
 
-def _peer(peer: PeerReport) -> str:
+def _peer(peer: PeerReport, shortcuts: Sequence[ShortcutReport]) -> str:
     rows = [label(peer.name, peer.nick_name)]
     for link in peer.connections:
         other = label(link.name, link.nick_name)
         state = "established" if link.established else "pending"
         rows.append(f"   {_arrow(link.outbound)} {link.address:<21} {other:<37} {state}")
+    for shortcut in shortcuts:
+        other = label(shortcut.peer, shortcut.nick_name)
+        rows.append(f"   {SHORTCUT} {shortcut.address:<21} {other:<37} {shortcut.state}")
     return _lines(rows)
 
 

@@ -1,6 +1,6 @@
 """Everything the daemon knows, put into the report's shape. No state of its own."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from itertools import takewhile
@@ -10,7 +10,6 @@ from tulle.api.report import (
     AddressConflict,
     BroadcastRoute,
     CarrierAttempt,
-    ConnectionAttrs,
     ConnectionReport,
     DnsEntry,
     DnsReport,
@@ -23,16 +22,15 @@ from tulle.api.report import (
     PeerReport,
     PendingClaim,
     RouterReport,
-    Traffic,
     UnicastRoute,
     established_info,
 )
+from tulle.daemon.measures import attributes, traffic
+from tulle.daemon.shortcuts import shortcut_reports
 from tulle.datapath.carrier import CarrierState, CarrierStatus
 from tulle.datapath.groups.record import address_of
-from tulle.datapath.tables import ShortId
 from tulle.host.vxlan import KernelPath
 from tulle.ipam.allocator import Allocator
-from tulle.mesh.events import Address
 from tulle.mesh.mesh import Mesh
 from tulle.mesh.peername import UNKNOWN_PEER, PeerName, format_name
 from tulle.mesh.views import LinkState, LinkView, TargetState, TargetView
@@ -66,8 +64,9 @@ def router_report(node: Node, kernel: KernelPath, interface: str, now: float) ->
         ],
         connections=[
             *_links(node, kernel, now),
-            *_targets(mesh, {link.remote for link in mesh.links()}, now),
+            *_targets(node, now),
         ],
+        shortcuts=shortcut_reports(node, kernel, now),
         termination_count=mesh.terminations,
         targets=mesh.targets(),
         trusted_subnets=[str(subnet) for subnet in config.trusted_subnets],
@@ -222,54 +221,33 @@ def _link(node: Node, kernel: KernelPath, link: LinkView, now: float) -> Connect
         outbound=link.outbound,
         state="established" if link.state is LinkState.ESTABLISHED else "pending",
         info=established_info(best, format_name(link.peer), link.nickname, shield),
-        attrs=_attrs(best, statuses, reason, secret),
-        traffic=_traffic(kernel, peer.short_id if peer else None),
+        attrs=attributes(best, dict(statuses).get(best), secret, reason, _attempts(best, statuses)),
+        traffic=traffic(kernel, peer.short_id if peer else None),
     )
 
 
-def _attrs(
-    best: str, statuses: Sequence[tuple[str, CarrierStatus]], reason: str, secret: bool
-) -> ConnectionAttrs:
-    chosen = next((status for name, status in statuses if name == best), None)
-    return ConnectionAttrs(
-        name=best,
-        mtu=chosen.mtu if chosen else None,
-        encrypted=chosen.encrypted if chosen else secret,
-        path_mtu=chosen.path_mtu if chosen else None,
-        rtt=round(chosen.rtt * 1000, 3) if chosen and chosen.rtt is not None else None,
-        loss=round(chosen.loss, 5) if chosen and chosen.loss is not None else None,
-        reason=reason,
-        carriers=[
-            CarrierAttempt(
-                name=name,
-                state="in use" if name == best else _ATTEMPT[status.state],
-                reason=status.reason,
-            )
-            for name, status in statuses
-        ],
-    )
+def _attempts(best: str, statuses: Sequence[tuple[str, CarrierStatus]]) -> list[CarrierAttempt]:
+    return [
+        CarrierAttempt(
+            name=name,
+            state="in use" if name == best else _ATTEMPT[status.state],
+            reason=status.reason,
+        )
+        for name, status in statuses
+    ]
 
 
-def _traffic(kernel: KernelPath, short_id: int | None) -> Traffic | None:
-    if short_id is None:
-        return None
-    counted = kernel.traffic(ShortId(short_id))
-    return Traffic(
-        sent_packets=counted.tx_packets,
-        sent_bytes=counted.tx_bytes,
-        received_packets=counted.rx_packets,
-        received_bytes=counted.rx_bytes,
-    )
-
-
-def _targets(mesh: Mesh, shown: Collection[Address], now: float) -> list[ConnectionReport]:
-    """Targets that have no connection of their own to show; ``shown`` are the far ends of those that have."""
+def _targets(node: Node, now: float) -> list[ConnectionReport]:
+    """Targets that have no connection of their own to show, nor a shortcut that says more."""
+    shown = {link.remote for link in node.mesh.links()}
+    covered = {view.encounter.peer for view in node.shortcuts() if view.encounter.tries}
     waiting = [
         view
-        for view in mesh.target_views()
+        for view in node.mesh.target_views()
         if view.state
         in (TargetState.WAITING, TargetState.CONNECTING, TargetState.RETRYING, TargetState.FAILED)
         and view.address not in shown
+        and (view.configured or view.peer not in covered)
     ]
     return [
         ConnectionReport(
