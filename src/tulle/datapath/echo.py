@@ -143,9 +143,14 @@ class EchoJudge:
             self.next_turn = min(self.next_turn, now)
 
     @property
+    def unanswered(self) -> bool:
+        """The last answers that were due have not come."""
+        return self._missed > 0
+
+    @property
     def shaky(self) -> bool:
         """The last answers that were due have not come, or something else speaks against the path."""
-        return self._missed > 0 or self._doubted
+        return self.unanswered or self._doubted
 
     def _following(self, now: float) -> float:
         """When the next turn is: an interval from now, at the moment that this path shares with others."""

@@ -131,7 +131,7 @@ class NativeConversation:
         self._set_pace(now.mono)
         self._ask_for_life(now.mono)
         if self._established and self._ways.current is not None:
-            alive = not self._judge.shaky
+            alive = not self._judge.unanswered
             for number, size in self._size.turn(self._judge.rtt, alive, now.mono):
                 self._ask(_Asked(self._ways.current, size=number), now.mono, size)
         self._review(now.mono)
@@ -194,7 +194,7 @@ class NativeConversation:
         everywhere = self._ways.all()
         if not self._judge.healthy:
             return everywhere
-        return everywhere * _INSISTENCE if self._judge.shaky else everywhere[:1]
+        return everywhere * _INSISTENCE if self._judge.unanswered else everywhere[:1]
 
     def _ask(self, asked: _Asked, now: float, size: int = 0) -> None:
         self._number = (self._number + 1) & 0xFFFFFFFF
@@ -246,7 +246,9 @@ class NativeConversation:
         if asked is None or asked.endpoint != source:
             return
         self._seen = answer.seen
-        if source != self._ways.current and (self._ways.current is None or self._judge.shaky or asked.follow):
+        if source != self._ways.current and (
+            self._ways.current is None or self._judge.unanswered or asked.follow
+        ):
             self._move(source, now)
         if asked.life is not None:
             self._judge.answered(asked.life, now)

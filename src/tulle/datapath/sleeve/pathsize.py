@@ -27,6 +27,7 @@ SHRUNK_AFTER = 3
 
 _TRIES = 2
 _AT_ONCE = 5
+_GROWN_BY = (1, 2, 3, 5, 7)
 _PATIENCE = 0.35
 _MAX_PATIENCE = 3.0
 _REMEMBERED = 64
@@ -148,16 +149,18 @@ class PathSize:
         return sizes
 
     def _between(self) -> list[int]:
-        """A few sizes, evenly, between what passes and what does not.
+        """A few sizes between what passes and what does not.
 
-        One round will do to find out whether a path that was measured before has grown.
+        To find out whether a path has grown that was measured before, be it a little or much, one round will do.
         """
-        if self._narrowed and not self._thorough:
+        span = self._too_big - self.size
+        if self._thorough:
+            parts = min(_AT_ONCE + 1, span)
+            return [self.size + span * part // parts for part in range(1, parts)]
+        if self._narrowed:
             return []
         self._narrowed = True
-        span = self._too_big - self.size
-        parts = min(_AT_ONCE + 1, span)
-        return [self.size + span * part // parts for part in range(1, parts)]
+        return [self.size + (span >> halvings) for halvings in _GROWN_BY if span >> halvings]
 
     def _ask(self, size: int, confirms: bool, ends: float) -> tuple[int, int]:
         self._number += 1
