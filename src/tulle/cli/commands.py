@@ -41,6 +41,7 @@ COMMANDS = {
     "status": Entry("show:status", "Show how things are, and what is wrong."),
     "report": Entry("show:report", "Print everything as JSON, or as a template wants it."),
     "ps": Entry("show:ps", "List attached containers."),
+    "simulate": Entry("simulate:simulate", "Simulate whole clusters, and all that can happen to them.", ()),
     "version": Entry("show:version", "Print the versions."),
     "completion": Entry("completion:completion", "Print the set-up for completion in a shell.", ()),
     "help": Entry("helping:help_command", "Explain a command.", ()),

@@ -60,12 +60,14 @@ class Plan:
         """What follows comes so much later."""
         self.now += seconds
 
-    def launch(self, host: int, hostname: str = "", address: IPv4Interface | None = None) -> str:
-        """A new container on this host, now; what it is called by the daemons."""
+    def launch(
+        self, host: int, hostname: str = "", address: IPv4Interface | None = None, named: bool = True
+    ) -> str:
+        """A new container on this host, now; what it is called by the daemons. ``named``: it gets a name."""
         self._count += 1
         ident = f"c{self._count}"
         self._containers.append((host, ident))
-        self.do(Launch(host, ident, hostname or ident, address))
+        self.do(Launch(host, ident, (hostname or ident) if named else "", address))
         return ident
 
     def end_some(self) -> None:

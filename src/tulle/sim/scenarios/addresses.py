@@ -41,7 +41,7 @@ def local_allocation(plan: Plan) -> None:
     plan.launch(1)
     plan.do(Settle())
     for _ in range(10_000):
-        plan.launch(plan.some_host())
+        plan.launch(plan.some_host(), named=False)
         plan.wait(0.002)
     plan.do(AllGranted(local=0.99), NoErrors())
 
