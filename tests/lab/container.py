@@ -65,6 +65,8 @@ class Container(Namespace):
         """A socket that receives a multicast group, IPv4 or IPv6, on the container's interface."""
         receiver = self.socket(socket.AF_INET6 if ":" in group else socket.AF_INET)
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if ":" in group:
+            receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         receiver.bind(("", port))
         if ":" in group:
             request = socket.inet_pton(socket.AF_INET6, group) + struct.pack("=I", self.index)
