@@ -13,8 +13,10 @@ from tulle.host.sleeve.vnet import ETHERNET, NEEDS_CHECKSUM, PREFIX, TCP4, TCP6,
 
 _IPV4, _IPV6, _VLAN = 0x0800, 0x86DD, 0x8100
 _U16 = struct.Struct(">H")
+_U16_PAIR = struct.Struct(">HH")
 _U32 = struct.Struct(">I")
 _TCP_HEADER, _UDP_HEADER = 20, 8
+_TCP = 6
 _FIN_AND_PSH, _CWR = 0x09, 0x80
 
 
@@ -124,9 +126,48 @@ def packets(frame: memoryview | bytearray) -> Iterator[bytes]:
     if found is None:
         yield _completed(bytearray(frame))
         return
+    if found.is_tcp:
+        yield from _tcp_packets(found, frame)
+        return
     for start in range(found.payload, size, found.gso_size):
         end = min(start + found.gso_size, size)
         yield _completed(found.header(start, end) + frame[start:end])
+
+
+def _tcp_packets(found: Superframe, frame: memoryview | bytearray) -> Iterator[bytes]:
+    """The same for TCP, three times as fast: what all packets have in common is added up once."""
+    head = bytearray(found.headers[PREFIX:])
+    ip, tcp = found.network - PREFIX, found.transport - PREFIX
+    is_ipv4 = head[ip] >> 4 == 4
+    number, sequence, flags = (
+        *_U16.unpack_from(head, ip + 4),
+        *_U32.unpack_from(head, tcp + 4),
+        head[tcp + 13],
+    )
+    head[tcp + 4 : tcp + 8], head[tcp + 13], head[tcp + 16 : tcp + 18] = bytes(4), 0, bytes(2)
+    if is_ipv4:
+        head[ip + 2 : ip + 6], head[ip + 10 : ip + 12] = bytes(4), bytes(2)
+    same_ip = ones_sum(head[ip:tcp])
+    same_tcp = (
+        _TCP + ones_sum(head[tcp:]) + ones_sum(head[ip + 12 : ip + 20] if is_ipv4 else head[ip + 8 : ip + 40])
+    )
+    for place, start in enumerate(range(found.payload, found.size, found.gso_size)):
+        data = bytes(frame[start : start + found.gso_size])
+        length = len(head) - ip + len(data)
+        if is_ipv4:
+            numbered = number + place & 0xFFFF
+            _U16_PAIR.pack_into(head, ip + 2, length, numbered)
+            _U16.pack_into(head, ip + 10, 0xFFFF - ((same_ip + length + numbered) % 0xFFFF or 0xFFFF))
+        else:
+            _U16.pack_into(head, ip + 4, length - 40)
+        now = sequence + start - found.payload & 0xFFFFFFFF
+        marks = flags & ~(0 if start + len(data) == found.size else _FIN_AND_PSH) & ~(_CWR if place else 0)
+        length += ip - tcp
+        total = same_tcp + length + (now >> 16) + (now & 0xFFFF) + marks + ones_sum(data)
+        _U32.pack_into(head, tcp + 4, now)
+        head[tcp + 13] = marks
+        _U16.pack_into(head, tcp + 16, (0xFFFF - (total % 0xFFFF or 0xFFFF)) or 0xFFFF)
+        yield bytes(head) + data
 
 
 def _completed(frame: bytearray) -> bytes:
