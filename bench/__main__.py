@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.quorum.page import write as write_quorum
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
 PARTS = ("idle", "allocate", "attach", "mesh_start", "dns", "datapath")
@@ -34,6 +36,8 @@ def main() -> int:
         print(f"bench {part}: {time.monotonic() - began:.0f} s")
     lines = [line for part in chosen for line in LINES[part](results[part])]
     print(_table(lines))
+    if "quorum" in results:
+        write_quorum(results["quorum"], PAGE.parent)
     if set(chosen) == set(PARTS):
         PAGE.write_text(_page(lines, results))
         print(f"wrote {PAGE.relative_to(ROOT)}")
@@ -41,6 +45,7 @@ def main() -> int:
 
 
 def _run(part: str) -> Any:
+    """One part; "quorum" compares promises rather than speed, and has a page of its own."""
     sys.path.insert(0, str(ROOT / "tests"))
     module = __import__(f"bench.{part}", fromlist=["run"])
     return module.run()
@@ -88,6 +93,12 @@ def _datapath(result: Any) -> list[Line]:
     return [Line(*line) for line in result["lines"]]
 
 
+def _quorum(result: Any) -> list[Line]:
+    ours = [row for row in result["rows"] if row["system"] == "tulle"]
+    share = sum(row["succeeded"] for row in ours) / sum(row["tried"] for row in ours)
+    return [_at_least("operations that succeed on every side of every partition, share", share, 1)]
+
+
 LINES: dict[str, Callable[[Any], list[Line]]] = {
     "idle": _idle,
     "allocate": _allocate,
@@ -95,6 +106,7 @@ LINES: dict[str, Callable[[Any], list[Line]]] = {
     "mesh_start": _mesh_start,
     "dns": _dns,
     "datapath": _datapath,
+    "quorum": _quorum,
 }
 
 
