@@ -151,7 +151,7 @@ class PathSize:
     def _between(self) -> list[int]:
         """A few sizes between what passes and what does not.
 
-        To find out whether a path has grown that was measured before, be it a little or much, one round will do.
+        One round will do to find out whether a path has grown, by little or much, since it was measured.
         """
         span = self._too_big - self.size
         if self._thorough:
