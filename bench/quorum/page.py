@@ -19,24 +19,20 @@ def _page(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         if row["system"] != "store":
             continue
-        ours = next(
-            one
-            for one in rows
-            if one["system"] == "tulle"
-            and all(one[key] == row[key] for key in ("situation", "side", "operation"))
-        )
+        ours = next(one for one in rows if one["system"] == "tulle" and _same(one, row))
         side = ", ".join(map(str, row["side"]))
         cells = (row["situation"].replace("|", "/"), side, row["operation"], _cell(row), _cell(ours))
         lines.append(f"| {' | '.join(cells)} |")
     table = "\n".join(lines)
     return f"""# Beside a quorum store
 
-Many container networks keep addresses and names in a store that needs a majority: etcd, Consul, ZooKeeper.
-This page is what happens to both kinds of network in the same partitions. Five hosts run tulle; three of them
-(1, 2 and 3) are also members of an etcd cluster, on which an allocator works the way store-backed networks do: a
-pool record changed by compare-and-swap, a record for each name, linearizable reads. Every host lets containers
-come (address, name), asks for them by name (tulle: by DNS) and lets them go, {_rounds(rows)} operations of each
-kind on every side, begun the moment the cut is made. An operation without an answer in 3 seconds has failed.
+Many container networks keep addresses and names in a store that needs a majority: etcd, Consul,
+ZooKeeper. This page is what happens to both kinds of network in the same partitions. Five hosts run
+tulle; three of them (1, 2 and 3) are also members of an etcd cluster, on which an allocator works
+the way store-backed networks do: a pool record changed by compare-and-swap, a record for each name,
+linearizable reads. Every host lets containers come (address, name), asks for them by name (tulle:
+by DNS) and lets them go, {_rounds(rows)} operations of each kind on every side, begun the moment the cut is
+made. An operation without an answer in 3 seconds has failed.
 
 ![Operations that succeeded](quorum.svg)
 
@@ -48,6 +44,10 @@ Measured by `python -m bench quorum` (as root; it needs Debian's `etcd-server`),
 hosts are namespaces of one machine. What a store gives that tulle does not: a name registered on one side is
 never seen differently by two readers. What it costs is in the table.
 """
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(one[key] == other[key] for key in ("situation", "side", "operation"))
 
 
 def _rounds(rows: list[dict[str, Any]]) -> str:

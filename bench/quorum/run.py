@@ -1,5 +1,6 @@
 """Five hosts, three of them members of the store; everybody works before, during and after each partition."""
 
+import functools
 import statistics
 import threading
 import time
@@ -111,12 +112,12 @@ def _worker(client: Any, number: int, side: tuple[int, ...], scores: dict[Any, S
     def work() -> None:
         for turn in range(ROUNDS):
             ident = f"{tag}-{number}-{turn}"
-            address = measure("allocate", lambda ident=ident: client.allocate(ident))
+            address = measure("allocate", functools.partial(client.allocate, ident))
             known = address or f"192.0.2.{number}"
-            measure("register", lambda ident=ident, known=known: client.register(ident, ident, known))
-            found = measure("resolve", lambda ident=ident: client.resolve(ident))
+            measure("register", functools.partial(client.register, ident, ident, known))
+            found = measure("resolve", functools.partial(client.resolve, ident))
             if found is not None and found != known:
                 raise AssertionError(f"{ident} resolved to {found}, not {known}")
-            measure("release", lambda ident=ident: client.release(ident))
+            measure("release", functools.partial(client.release, ident))
 
     return work
