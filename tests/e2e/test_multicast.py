@@ -1,6 +1,7 @@
 """Multicast on an underlay that has none: over relays, once to each listener, and nowhere else.
 
-Four hosts in a line, so that all but neighbours talk through others: 1 - 2 - 3 - 4.
+Four hosts in a line, so that all but neighbours talk through others. There is a password; the first two hosts
+trust the wire between them, so that frames pass tunnels as well as the sleeve: 1 = 2 ~ 3 ~ 4.
 """
 
 import re
@@ -32,22 +33,30 @@ class Line:
     boxes: list[Container]
 
 
-def make_line(lab: Lab, *arguments: object) -> Line:
+def make_line(lab: Lab) -> Line:
     """Hosts that reach only the next ones, on a switch that drops all multicast."""
     lab.switch.rules("ip daddr 224.0.0.0/4 drop", "ip6 daddr ff00::/8 drop")
     hosts = lab.make_hosts(4)
     ends = [(one, other) for one in hosts for other in hosts if abs(one.number - other.number) > 1]
     lab.switch.cut([(one.address, other.address) for one, other in ends])
-    for host in hosts:
-        host.begin_launch(*arguments, *([hosts[host.number - 2]] if host.number > 1 else []))
+    for host, before in zip(hosts, [None, *hosts], strict=False):
+        trusted = {1: "10.99.0.2/32", 2: "10.99.0.1/32"}.get(host.number, "10.99.255.0/32")
+        host.begin_launch("--password", "secret", "--trusted-subnets", trusted, *([before] if before else []))
     for host in hosts:
         host.wait_ready()
     boxes = [host.container("box") for host in hosts]
     addresses = [host.attach(box).ip for host, box in zip(hosts, boxes, strict=True)]
     wait_until(lambda: all(boxes[0].pings(address) for address in addresses), 60, "the ends ping")
+    assert [carriers(host) for host in hosts[:3]] == [["fastdp"], ["fastdp", "sleeve"], ["sleeve"] * 2]
     line = Line(lab, hosts, boxes)
     wait_until(lambda: all(is_said(line, host) for host in hosts), 20, "everybody has said what it wants")
     return line
+
+
+def carriers(host: Host) -> list[str]:
+    """The carriers of its connections that carry frames."""
+    found = host.report()["Router"]["Connections"]
+    return sorted(one["Attrs"]["name"] for one in found if one["State"] == "established")
 
 
 def is_said(line: Line, host: Host) -> bool:
