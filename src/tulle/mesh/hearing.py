@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from tulle.errors import BadMessage, Incompatible
 from tulle.instant import Instant
+from tulle.mesh.appetite import Appetite
 from tulle.mesh.connection import Link
 from tulle.mesh.dialect import (
     BroadcastMessage,
@@ -49,6 +50,7 @@ class Hearing:
     ) -> None:
         self._links = links
         self._keeper = keeper
+        self._appetite = Appetite()
         self._neighbourhood = neighbourhood
         self._gossip = gossip
         self._troubles = troubles
@@ -92,6 +94,8 @@ class Hearing:
     def _handle(self, link: Link, item: Features | Message, now: Instant) -> None:
         if link.state is LinkState.RIVAL and not link.on_trial:
             self._keeper.vouched(link, now)
+        if isinstance(item, GossipMessage | BroadcastMessage | UnicastMessage):
+            self._appetite.spend(link.remote[0], len(item.payload), now.mono)
         match item:
             case Features():
                 self._keeper.greet(link, item, now)

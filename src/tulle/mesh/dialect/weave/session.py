@@ -26,6 +26,9 @@ VERSION = 2
 MAX_FRAME = 10 * 1024 * 1024
 """Bytes in one frame, sealed, as in the original."""
 
+MAX_FEATURES = 64 * 1024
+"""Bytes of the first frame: strangers get no more memory than that."""
+
 MAX_BODY = MAX_FRAME - OVERHEAD
 """Bytes in one message, tag included."""
 
@@ -148,8 +151,9 @@ class WeaveSession:
 
     def _read_length(self) -> None:
         size = int.from_bytes(self._take(), "big")
-        if size > MAX_FRAME:
-            raise BadMessage(f"the peer sends a message of {size} bytes; {MAX_FRAME} are allowed")
+        most = MAX_FRAME if self._greeted else MAX_FEATURES
+        if size > most:
+            raise BadMessage(f"the peer sends a message of {size} bytes; {most} are allowed")
         self._next(self._read_message if self._greeted else self._read_features, size)
 
     def _read_features(self) -> Features:

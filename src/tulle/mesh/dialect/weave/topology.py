@@ -12,6 +12,9 @@ from tulle.mesh.summary import ConnectionSummary, PeerSummary
 MAX_PEERS = 1 << 14
 """Peers in one payload: four times what there are short ids for."""
 
+MAX_CONNECTIONS = 400_000
+"""Connections in one payload; the original could not put more into a message."""
+
 MAX_SHORT_ID = 4095
 MAX_NICKNAME = 255
 MAX_ADDRESS = 255
@@ -56,6 +59,7 @@ def decode_topology(payload: bytes) -> list[PeerSummary]:
     """The peers a payload tells about, each once. Raises BadMessage."""
     decoder = gob.Decoder(payload)
     peers: dict[PeerName, PeerSummary] = {}
+    connected = 0
     while decoder.more():
         summary, connections = decoder.take(), decoder.take()
         small = len(summary.message) + len(connections.message) <= _MAX_REMEMBERED
@@ -65,6 +69,9 @@ def decode_topology(payload: bytes) -> list[PeerSummary]:
         if len(peers) == MAX_PEERS:
             raise BadMessage(f"the topology lists more than {MAX_PEERS} peers")
         peers[peer.name] = peer
+        connected += len(peer.connections)
+        if connected > MAX_CONNECTIONS:
+            raise BadMessage(f"the topology lists more than {MAX_CONNECTIONS} connections")
     return list(peers.values())
 
 

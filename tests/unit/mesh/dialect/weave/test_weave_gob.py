@@ -306,6 +306,18 @@ def test_a_list_of_too_many_elements_is_refused() -> None:
         gob.decode(stream, kind)
 
 
+def test_many_tiny_elements_are_refused_however_they_are_spread() -> None:
+    lists = gob.Slice(gob.Slice(gob.UINT))
+    spread = gob.encode((lists, [[1] * 100] * 100))
+    with pytest.raises(BadMessage, match="than its size explains"):
+        gob.decode(spread, lists)
+    known = gob.Struct("S", (("A", gob.UINT),))
+    more = gob.Struct("S", (("A", gob.UINT), ("Unknown", lists)))
+    with pytest.raises(BadMessage, match="than its size explains"):
+        gob.decode(gob.encode((more, {"A": 1, "Unknown": [[1] * 100] * 100})), known)
+    assert len(gob.decode(gob.encode((lists, [[1 << 60] * 100] * 100)), lists)[0]) == 100
+
+
 def test_text_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(BadMessage):
         gob.decode(gob.encode((gob.BYTES, b"\xff")).replace(b"\x0a", b"\x0c"), gob.STRING)

@@ -17,7 +17,7 @@ from tulle.mesh.dialect import (
     UnicastMessage,
 )
 from tulle.mesh.dialect.weave.messages import decode_message, encode_features
-from tulle.mesh.dialect.weave.session import MAX_BODY, MAX_FRAME, WeaveSession
+from tulle.mesh.dialect.weave.session import MAX_BODY, MAX_FEATURES, MAX_FRAME, WeaveSession
 from tulle.mesh.peername import PeerName
 
 PLAIN_START = b"weave\x02\x02\x00"
@@ -277,3 +277,10 @@ def test_a_damaged_connection_is_refused_or_goes_on(
     for _ in range(data.draw(st.integers(1, 5))):
         stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
     survives(ends(recording, ours_is_client), [bytes(stream)])
+
+
+def test_a_stranger_gets_little_memory() -> None:
+    acceptor = WeaveSession(False, {}, None, bytes(32))
+    acceptor.receive(b"weave\x02\x02\x00")
+    with pytest.raises(BadMessage, match="are allowed"):
+        acceptor.receive((MAX_FEATURES + 1).to_bytes(4, "big"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recordings import all_bodies, vectors
 from tulle.errors import BadMessage
 from tulle.mesh.dialect import BroadcastMessage, GossipMessage
-from tulle.mesh.dialect.weave import gob
+from tulle.mesh.dialect.weave import gob, topology
 from tulle.mesh.dialect.weave.messages import decode_message
 from tulle.mesh.dialect.weave.topology import MAX_PEERS, decode_topology, encode_topology
 from tulle.mesh.peername import PeerName, parse_name
@@ -125,6 +125,15 @@ def test_a_peer_listed_twice_or_without_connections_is_refused() -> None:
         decode_topology(gob.encode(*peer, *peer))
     with pytest.raises(BadMessage):
         decode_topology(gob.encode(peer[0]))
+
+
+def test_more_connections_than_the_original_could_send_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topology, "MAX_CONNECTIONS", 40)
+    link = [ConnectionSummary(PeerName(900 + n), "10.0.0.1:6783", True, True) for n in range(20)]
+    peers = [PeerSummary(PeerName(n), "", 0, 0, None, tuple(link)) for n in range(1, 4)]
+    assert len(decode_topology(encode_topology(peers[1:]))) == 2
+    with pytest.raises(BadMessage, match="more than 40 connections"):
+        decode_topology(encode_topology(peers))
 
 
 def test_more_peers_than_any_mesh_has_are_refused() -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from tulle.errors import BadMessage
 from tulle.mesh.dialect.weave.gob.definitions import FIRST_ID, WIRE, Sent, known_to_both, understand
-from tulle.mesh.dialect.weave.gob.reading import Read, read_int, read_uint, reader
+from tulle.mesh.dialect.weave.gob.reading import Measured, Read, read_int, read_uint, reader
 from tulle.mesh.dialect.weave.gob.schema import Plain, Struct, Type, plain
 
 MAX_DEFINITIONS = 100
@@ -28,7 +28,8 @@ class Encoded(NamedTuple):
         try:
             number, at = read_int(self.message, 0)
             definitions = self.definitions if number >= FIRST_ID else ()
-            value, at = _top_level_reader(plain(kind), number, definitions)(self.message, at)
+            read = _top_level_reader(plain(kind), number, definitions)
+            value, at = read(Measured.of(self.message), at)
         except IndexError:
             raise BadMessage(_TRUNCATED) from None
         if at != len(self.message):

@@ -29,10 +29,29 @@ from tulle.mesh.dialect.weave.gob.schema import (
 MAX_ELEMENTS = 1 << 18
 """Elements in one slice or map: far above a real state, low enough to bound the memory of a hostile one."""
 
+SPARE_ELEMENTS = 512
+BYTES_PER_ELEMENT = 8
+"""All slices and maps of a value together have as many elements as its bytes allow at this size each, and
+some to spare. Real elements are larger; a message of millions of tiny ones is there to cost time."""
+
 MAX_SKIP_DEPTH = 32
 """Nesting of values that we skip; those that we read are as deep as our own schema."""
 
 FLOAT_ID, COMPLEX_ID = 4, 7
+
+
+class Measured(bytes):
+    """The bytes of one value, and how many elements it may still have."""
+
+    left: int
+
+    @classmethod
+    def of(cls, message: bytes) -> "Measured":
+        """What to read a message from."""
+        measured = cls(message)
+        measured.left = SPARE_ELEMENTS + len(message) // BYTES_PER_ELEMENT
+        return measured
+
 
 Read = Callable[[bytes, int], tuple[Any, int]]
 """Reads one value of a buffer from a position; returns it and the position after it."""
@@ -99,6 +118,10 @@ def _read_count(data: bytes, at: int) -> tuple[int, int]:
         raise BadMessage(_TRUNCATED)
     if count > MAX_ELEMENTS:
         raise BadMessage(f"a list has {count} elements, more than {MAX_ELEMENTS}")
+    if isinstance(data, Measured):
+        data.left -= count
+        if data.left < 0:
+            raise BadMessage("a message has more elements than its size explains")
     return count, at
 
 
