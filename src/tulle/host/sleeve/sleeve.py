@@ -47,7 +47,7 @@ class Sleeve:
         """Frames that no path or no kernel would take."""
         self._clock = clock
         self._shop = Workshop()
-        self._batch = Batch()
+        self.batch = Batch()
         self._tap: Tap | None = None
         self._other: OtherFormat | None = None
         self._report: Callable[[Arrival | Refused], None] | None = None
@@ -170,16 +170,17 @@ class Sleeve:
 
     def receive(self) -> None:
         """Take what waits in the socket, but not for ever."""
-        batch = self._batch
+        batch = self.batch
         for _ in range(_RECEIVES_PER_TURN):
             received = self.socket.receive(batch.buffer)
             if received is None:
                 return
             if received.size:
                 batch.hold(received.size, received.stride)
-                self._take(batch, received.source)
+                self.take(batch, received.source)
 
-    def _take(self, batch: Batch, source: Endpoint) -> None:
+    def take(self, batch: Batch, source: Endpoint) -> None:
+        """Take datagrams from one sender."""
         at = 0
         while at < batch.count:
             path = self._native.get(batch.index(at))
