@@ -84,4 +84,4 @@ def test_metrics() -> None:
     assert found["tulle_shortcut_direct", "attic"] == 0
     assert found["tulle_shortcut_rtt_seconds", "cellar"] == 0.0125
     assert ("tulle_shortcut_rtt_seconds", "attic") not in found
-    assert 'tulle_connection_received_bytes_total{nickname="",peer="02:00:00:00:00:02"} 2000.0' in page
+    assert 'tulle_connection_received_bytes_total{nickname="h2",peer="02:00:00:00:00:02"} 2000.0' in page
