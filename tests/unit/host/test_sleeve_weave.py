@@ -15,7 +15,7 @@ from tulle.datapath.sleeve.weave import heartbeat
 from tulle.datapath.sleeve.weave_packet import WeaveFrame, decode_frames, encode_frame, overlay_mtu, sender_of
 from tulle.datapath.tables import ShortId
 from tulle.datapath.tapframe import DATA
-from tulle.host.sleeve.udp import Buffer
+from tulle.host.sleeve.udp import Buffer, UdpSocket
 from tulle.host.sleeve.vnet import TAP_HEADER, VNET
 from tulle.host.sleeve.weave import WeaveFormat, WeaveTraffic, path_mtu
 from tulle.mesh.peername import PeerName
@@ -49,10 +49,11 @@ class Net:
         self.sent.append((datagram, df))
         return 0
 
-    def send_many(self, pieces: Sequence[Buffer], per_datagram: int, length: int, endpoint: Endpoint) -> None:
-        assert per_datagram == 1
-        assert all(len(piece) == length for piece in pieces)
-        self.sent += [(bytes(piece), True) for piece in pieces]
+    def send_many(self, pieces: Sequence[Buffer], length: int, together: int, endpoint: Endpoint) -> None:
+        assert together == 1
+        for head, rest in zip(pieces[::2], pieces[1::2], strict=True):
+            assert len(head) + len(rest) == length
+            self.sent.append((bytes(head) + bytes(rest), True))
 
     def deliver_plain(self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName) -> bool:
         self.delivered.append((frame, dst, src, peer))
@@ -65,8 +66,16 @@ class Net:
 class End:
     """One end of a path."""
 
-    def __init__(self, me: PeerName, peer: PeerName, key: bytes | None, dialler: bool, to: Endpoint) -> None:
-        self.net = Net()
+    def __init__(
+        self,
+        me: PeerName,
+        peer: PeerName,
+        key: bytes | None,
+        dialler: bool,
+        to: Endpoint,
+        net: Net | None = None,
+    ) -> None:
+        self.net = net or Net()
         self.sealed = key is not None
         self.format = WeaveFormat()
         self.path: WeaveTraffic = self.format.open(PathId(1), WeavePath(me, peer, key, dialler), self.net)  # type: ignore[arg-type]
@@ -293,3 +302,40 @@ def test_unencrypted_datagrams_can_be_read_by_anyone() -> None:
     ((datagram, _),) = here.net.sent
     assert sender_of(datagram) == A
     assert decode_frames(datagram[6:]) == ([WeaveFrame(A, B, ip_frame(84))], 0)
+
+
+class RealNet(Net):
+    """The same with a socket of the kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.real = UdpSocket(0, "127.0.0.1")
+
+    @property
+    def socket(self) -> UdpSocket:  # type: ignore[override]
+        return self.real
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "sealed"])
+def test_over_sockets_of_the_kernel(key: bytes | None) -> None:
+    here, there = RealNet(), RealNet()
+    source, target = Endpoint("127.0.0.1", here.real.port), Endpoint("127.0.0.1", there.real.port)
+    sender, receiver = End(A, B, key, True, target, here), End(B, A, key, False, source, there)
+    payload = random.Random(2).randbytes(50_000)
+    notes, frame = superframe(payload, 1336)
+    sender.send(frame, notes=notes)
+    sender.send(ip_frame(1400, df=False))
+    sender.path.flush()
+    sender.path.message(SendMessage(PathId(1), target, bytes(60001), df=False))
+    buffer = memoryview(bytearray(1 << 16))
+    while received := there.real.receive(buffer):
+        assert received.source == source
+        for at in range(0, received.size, received.stride):
+            assert receiver.format.take(buffer[at : min(at + received.stride, received.size)], source)
+    tcp = [dpkt.ethernet.Ethernet(item[0]).data for item in there.delivered[:-1]]
+    assert b"".join(packet.data.data for packet in tcp) == payload
+    assert there.delivered[-1][0] == ip_frame(1400, df=False)
+    assert [len(report.message) for report in there.reports if isinstance(report, Arrival)] == [60001]
+    for net in (here, there):
+        assert net.real.unsent == 0
+        net.real.close()

@@ -122,15 +122,19 @@ class PacketWriter:
 
     def write(self, frames: bytes, df: bool) -> bytes:
         """A datagram with these encoded frames. Every call uses up a number."""
+        return b"".join(self.pieces(frames, df))
+
+    def pieces(self, frames: bytes, df: bool) -> tuple[bytes, bytes]:
+        """The same, with its header apart."""
         head = self.me.to_bytes(_NAME, "big")
         if self.key is None:
-            return head + frames
+            return head, frames
         number = self.next[df]
         self.next[df] = number + 1
         if df:
             number |= DF
         box = crypto_secretbox(frames, nonce(FROM_DIALLER if self.dialler else 0, number), self.key)
-        return head + _NUMBER.pack(number) + box
+        return head + _NUMBER.pack(number), box
 
 
 class PacketReader:

@@ -7,7 +7,7 @@ must be to fit a path is ``datapath.sleeve.weave_fit``, how datagrams look ``dat
 import errno
 import socket
 from collections.abc import Callable
-from itertools import groupby
+from itertools import chain, groupby
 
 from tulle.datapath.sleeve.orders import (
     AimPath,
@@ -136,7 +136,7 @@ class WeaveTraffic:
         for df in (True, False):
             frames = self._waiting[df]
             if frames:
-                made = [self._writer.write(bundle, df) for bundle in bundles(frames, room)]
+                made = [self._writer.pieces(bundle, df) for bundle in bundles(frames, room)]
                 frames.clear()
                 self._sent += len(made)
                 self._send(made, df)
@@ -184,14 +184,15 @@ class WeaveTraffic:
             self.flush()
         return True
 
-    def _send(self, datagrams: list[bytes], df: bool) -> None:
+    def _send(self, datagrams: list[tuple[bytes, bytes]], df: bool) -> None:
         """Those of one length go to the kernel together, for it to cut them apart again."""
         if not df:
             for datagram in datagrams:
-                self._outlets.socket.send((datagram,), self._endpoint, df)
+                self._outlets.socket.send(datagram, self._endpoint, df)
             return
-        for length, some in groupby(datagrams, len):
-            self._outlets.socket.send_many(list(some), 1, length, self._endpoint)
+        for length, some in groupby(datagrams, lambda pieces: len(pieces[0]) + len(pieces[1])):
+            pieces = list(chain.from_iterable(some))
+            self._outlets.socket.send_many(pieces, length=length, together=1, endpoint=self._endpoint)
 
 
 def path_mtu(endpoint: Endpoint) -> int | None:
