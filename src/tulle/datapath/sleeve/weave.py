@@ -35,6 +35,9 @@ FRAGMENTATION_TRIES = 3
 ANSWERS_PER_SECOND = 200
 """Tests that are answered. Without a password anybody can send some."""
 
+ENOUGH = 400
+"""Datagrams; the share lost of fewer says little. Some were refused by the other end's own kernel."""
+
 _USUAL_SIZE = 1500 - UDP_OVERHEAD
 _IPV6_EXTRA = 20
 
@@ -80,7 +83,7 @@ class WeaveConversation:
     def short_id_changed(self, short_id: ShortId | None, now: Instant) -> None:
         """See ``Conversation``."""
         self._short_id = short_id
-        self._aim()
+        self.tick(now)
 
     def candidates(self, found: tuple[Endpoint, ...], now: Instant) -> None:
         """See ``Conversation``; where the other end was heard counts more."""
@@ -192,7 +195,7 @@ class WeaveConversation:
         if self._hearing and not hearing:
             self._next_heartbeat = now
         self._hearing = hearing
-        works = hearing and not self._search.dead
+        works = hearing and not self._search.dead and self._short_id is not None
         if works == self._works:
             return
         self._works = works
@@ -201,7 +204,7 @@ class WeaveConversation:
 
     def _loss(self) -> float | None:
         """The share that was lost on the way here; only sealed datagrams are counted by their sender."""
-        if not self._setup.encrypted or not self._count.expected:
+        if not self._setup.encrypted or self._count.expected < ENOUGH:
             return None
         return max(0.0, 1 - self._count.received / self._count.expected)
 
@@ -213,6 +216,8 @@ class WeaveConversation:
             return f"no heartbeat from the peer on {port}; a firewall between may block it"
         if not self._confirmed:
             return f"heartbeats from the peer arrive, ours do not: {port} is blocked on the way there"
+        if self._short_id is None:
+            return "the peer has no short id, so frames cannot be addressed to it"
         if self._hearing:
             return f"the peer does not acknowledge our test packets any more; {port} may be blocked"
         return f"no heartbeat from the peer on {port} for {SILENCE:.0f} seconds"

@@ -270,6 +270,19 @@ def test_another_short_id_aims_anew() -> None:
     wire.dialler.short_id_changed(None, wire.now)
     wire.settle()
     assert wire.last_aim(HERE).short_id is None
+    assert wire.dialler.status().state == CarrierState.LOST
+    assert "short id" in wire.dialler.status().reason
+
+
+def test_loss_is_said_when_enough_was_counted() -> None:
+    wire = Wire(encrypted=True)
+    wire.dialler.counted(Count(10, 9, 10, 0), wire.now)
+    assert wire.dialler.status().loss is None
+    wire.dialler.counted(Count(1000, 900, 1000, 0), wire.now)
+    assert wire.dialler.status().loss == pytest.approx(0.1)
+    plain = Wire()
+    plain.dialler.counted(Count(1000, 900, 900, 0), plain.now)
+    assert plain.dialler.status().loss is None
 
 
 def test_an_address_that_becomes_known_later() -> None:
