@@ -213,7 +213,9 @@ class Daemon:
         return Report(
             ready=self.ready,
             version=__version__,
-            router=reports.router_report(node, self._kernel.path, interface, now().mono),
+            router=reports.router_report(
+                node, self._kernel.path, interface, now().mono, self._kernel.sleeve.counters()
+            ),
             ipam=self._ipam_report(),
             dns=self._dns_report(),
             containers=await self._container_reports(),

@@ -46,8 +46,10 @@ _ATTEMPT = {
 """How a carrier stands that is not the one in use."""
 
 
-def router_report(node: Node, kernel: KernelPath, interface: str, now: float) -> RouterReport:
-    """Mesh and data path."""
+def router_report(
+    node: Node, kernel: KernelPath, interface: str, now: float, sleeve: dict[str, int]
+) -> RouterReport:
+    """Mesh and data path; ``sleeve`` are that carrier's counters."""
     mesh = node.mesh
     config = mesh.config
     return RouterReport(
@@ -73,7 +75,7 @@ def router_report(node: Node, kernel: KernelPath, interface: str, now: float) ->
         interface=interface,
         macs=_macs(mesh, kernel),
         carrier_changes=dict(node.carrier_changes),
-        counters={counter.name.lower(): count for counter, count in kernel.counters().items()},
+        counters={counter.name.lower(): count for counter, count in kernel.counters().items()} | sleeve,
         multicast_interests=_interests(node),
     )
 

@@ -33,7 +33,9 @@ class FakePath:
 
 
 def report(world: World, member: Member) -> RouterReport:
-    return router_report(member.node, cast(Any, FakePath(member)), "tulle-vx", world.now.mono)
+    return router_report(
+        member.node, cast(Any, FakePath(member)), "tulle-vx", world.now.mono, {"sleeve_dropped": 4}
+    )
 
 
 def only(router: RouterReport) -> ConnectionReport:
@@ -53,7 +55,7 @@ def test_an_established_connection_with_its_carrier_and_traffic() -> None:
     assert connection.traffic is not None
     assert connection.traffic.received_bytes == 200
     assert router.targets == ["10.0.0.2"]
-    assert router.counters["flooded"] == 3
+    assert (router.counters["flooded"], router.counters["sleeve_dropped"]) == (3, 4)
     assert [(row.mac[-2:], row.name) for row in router.macs] == [
         ("07", ONE),
         ("08", TWO),

@@ -45,6 +45,8 @@ class Sleeve:
         """Datagrams that belong to no path."""
         self.undelivered = 0
         """Frames that no path or no kernel would take."""
+        self._dropped = 0
+        """By paths that are closed."""
         self._clock = clock
         self._shop = Workshop()
         self.batch = Batch()
@@ -100,6 +102,16 @@ class Sleeve:
         changed = {path: count for path, count in counts.items() if count != self._counts.get(path)}
         self._counts = counts
         return changed
+
+    def counters(self) -> dict[str, int]:
+        """What was not carried: datagrams of strangers; those forged, replayed, damaged or late; and frames
+        that nobody took."""
+        dropped = self._dropped + sum(path.count().dropped for path in self._paths.values())
+        return {
+            "sleeve_strangers": self.strangers,
+            "sleeve_dropped": dropped,
+            "sleeve_undelivered": self.undelivered,
+        }
 
     def close(self) -> None:
         """Stop, and forget all paths."""
@@ -217,6 +229,7 @@ class Sleeve:
         path = self._paths.pop(order.path, None)
         if path is None:
             return
+        self._dropped += path.count().dropped
         self._waiting.discard(path)
         self._choose(order.path, None)
         self._native.pop(self._indexes.pop(order.path, -1), None)
