@@ -13,7 +13,7 @@ from bench.quorum.page import write as write_quorum
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
-PARTS = ("idle", "allocate", "attach", "mesh_start", "dns", "datapath")
+PARTS = ("idle", "allocate", "attach", "mesh_start", "dns", "datapath", "sleeve")
 
 
 class Line(NamedTuple):
@@ -93,6 +93,10 @@ def _datapath(result: Any) -> list[Line]:
     return [Line(*line) for line in result["lines"]]
 
 
+def _sleeve(result: Any) -> list[Line]:
+    return [Line(*line) for line in result["lines"]]
+
+
 def _quorum(result: Any) -> list[Line]:
     ours = [row for row in result["rows"] if row["system"] == "tulle"]
     share = sum(row["succeeded"] for row in ours) / sum(row["tried"] for row in ours)
@@ -106,6 +110,7 @@ LINES: dict[str, Callable[[Any], list[Line]]] = {
     "mesh_start": _mesh_start,
     "dns": _dns,
     "datapath": _datapath,
+    "sleeve": _sleeve,
     "quorum": _quorum,
 }
 
