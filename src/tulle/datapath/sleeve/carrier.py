@@ -44,6 +44,8 @@ class _Path:
     peer: PeerName
     link: LinkId | None
     conversation: Conversation
+    due: float
+    """When its conversation has something to do."""
 
 
 class SleeveCarrier:
@@ -209,14 +211,13 @@ class SleeveCarrier:
     def tick(self, now: Instant) -> None:
         """Do what is due."""
         for path in list(self._paths.values()):
-            if path.conversation.next_deadline() <= now.mono + EARLY:
+            if path.due <= now.mono + EARLY:
                 path.conversation.tick(now)
                 self._hear(path)
 
     def next_deadline(self) -> float:
         """The earliest time at which something is due."""
-        deadlines = (path.conversation.next_deadline() for path in self._paths.values())
-        return min(deadlines, default=float("inf"))
+        return min((path.due for path in self._paths.values()), default=float("inf"))
 
     def collect(self) -> list[CarrierEvent]:
         """See ``Carrier.collect``; the orders for the sockets are among the events."""
@@ -239,7 +240,7 @@ class SleeveCarrier:
     ) -> _Path:
         native = isinstance(format, NativePath)
         conversation = NativeConversation(setup, now) if native else WeaveConversation(setup)
-        path = _Path(setup.path, peer, link, conversation)
+        path = _Path(setup.path, peer, link, conversation, now.mono)
         self._paths[path.id] = path
         self._events.append(OpenPath(path.id, format))
         conversation.start(now)
@@ -251,7 +252,8 @@ class SleeveCarrier:
         self._events.append(ClosePath(path.id))
 
     def _hear(self, path: _Path) -> None:
-        """Pass on what a conversation has to say."""
+        """After anything that a conversation was told: pass on what it has to say."""
+        path.due = path.conversation.next_deadline()
         self._events += [self._event(path, said) for said in path.conversation.collect()]
 
     def _event(self, path: _Path, said: Utterance) -> CarrierEvent:

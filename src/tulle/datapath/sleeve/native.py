@@ -138,7 +138,7 @@ class NativeConversation:
 
     def next_deadline(self) -> float:
         """When to ask or to judge next."""
-        life = min(self._judge.next_turn, self._repeat_at) if self._ways.all() else math.inf
+        life = min(self._judge.next_turn, self._repeat_at) if self._ways.known else math.inf
         return min(life, self._size.next_turn if self._established else math.inf)
 
     # What it is asked
@@ -171,7 +171,7 @@ class NativeConversation:
     # Asking
 
     def _ask_for_life(self, now: float) -> None:
-        if not self._ways.all():
+        if not self._ways.known:
             return
         for number in [number for number, full in self._judge.turn(now) if full]:
             self._life = number

@@ -20,6 +20,11 @@ class Ways:
         self._heard: list[Endpoint] = []
         self.tell(told)
 
+    @property
+    def known(self) -> bool:
+        """Whether there is anywhere to ask."""
+        return bool(self._told or self._heard)
+
     def tell(self, endpoints: Iterable[Endpoint]) -> bool:
         """The other end may be here; whether that is news."""
         before = len(self._told)
