@@ -104,10 +104,7 @@ class GroupWatch:
 
     async def _watch(self) -> None:
         while True:
-            try:
-                await self._look()
-            except OSError as error:
-                _log.error("cannot find out who listens to multicast here: %s", error.strerror)
+            await self._look()
             await asyncio.sleep(PACE)
             try:
                 async with asyncio.timeout(INTERVAL):
@@ -118,7 +115,10 @@ class GroupWatch:
 
     async def _look(self) -> None:
         self._stirred.clear()
-        joined = await asyncio.to_thread(look, self._bridge, self._carrier)
+        try:
+            joined = await asyncio.to_thread(look, self._bridge, self._carrier)
+        except OSError as error:
+            joined = Joined(everything=f"the kernel does not tell who listens ({error.strerror})")
         if joined is not None and joined != self._known:
             self._known = joined
             self._on_change(joined)
