@@ -149,8 +149,8 @@ def _tcp(ends: Ends, streams: int) -> Rate:
 def _small_udp(ends: Ends) -> Rate:
     """Packets of 64 bytes per second that arrive while more are sent."""
     end, cpu = _iperf(ends, "-u", "-l", 64, "-b", 0)
-    arrived = end["sum"]["packets"] - end["sum"]["lost_packets"]
-    return Rate(arrived / end["sum"]["seconds"], cpu / (arrived * 64 / 1e9))
+    received = end["sum_received"]
+    return Rate(received["bytes"] / 64 / received["seconds"], cpu / (received["bytes"] / 1e9))
 
 
 def _iperf(ends: Ends, *options: object) -> tuple[Any, float]:
