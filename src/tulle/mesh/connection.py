@@ -18,7 +18,7 @@ import math
 
 from tulle.errors import BadMessage
 from tulle.instant import Instant
-from tulle.mesh.dialect import Features, Heartbeat, Message, Session
+from tulle.mesh.dialect import Enquiry, Features, Heartbeat, Message, Session
 from tulle.mesh.events import Address, LinkId
 from tulle.mesh.greeting import Greeting
 from tulle.mesh.peername import PeerName
@@ -28,6 +28,9 @@ from tulle.mesh.views import LinkState, LinkView
 HANDSHAKE_SECONDS = 10.0
 HEARTBEAT_SECONDS = 30.0
 SILENCE_SECONDS = 60.0
+DOUBT_SECONDS = 6.0
+"""How long a peer may take to answer when no frames get through to it either."""
+
 RIVAL_SECONDS = 5.0
 TRIAL_SECONDS = 3.0
 """How long a peer of our kind may take to answer whether it is there."""
@@ -141,6 +144,11 @@ class Link:
     def establish(self, established: bool) -> None:
         """Frames pass, or no longer do."""
         self.state = LinkState.ESTABLISHED if established else LinkState.PENDING
+
+    def doubt(self, now: Instant) -> None:
+        """Ask the other end whether it is there, and do not wait long."""
+        self._deadline = min(self._deadline, now.mono + DOUBT_SECONDS)
+        self.queue.add_message(Enquiry())
 
     def tick(self, now: Instant) -> None:
         """Send a heartbeat if it is time."""

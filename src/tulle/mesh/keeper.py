@@ -146,6 +146,13 @@ class LinkKeeper:
         if old is not None and old.heard < rival.opened:
             self._replace(old, rival, now)
 
+    def doubt(self, link: Link, now: Instant) -> None:
+        """No frames get through any more: perhaps the peer is gone, or has moved and its link is a memory."""
+        if link.greeting is not None and link.greeting.tells_all:
+            link.doubt(now)
+            self._wake_at = min(self._wake_at, link.wake)
+            self._wake(link)
+
     def tick(self, now: Instant) -> None:
         """Heartbeats, and connections that waited too long."""
         if now.mono < self._wake_at:
@@ -273,7 +280,7 @@ class LinkKeeper:
         elif link.state is LinkState.RIVAL:
             self._settle(link, now)
         else:
-            self.close(link, "nothing was heard for a minute", now)
+            self.close(link, f"nothing was heard for {now.mono - link.heard:.0f} s", now)
 
     def _settle(self, rival: Link, now: Instant) -> None:
         """The other end left this rival open: if the link it lost to is silent, only we believe in that."""

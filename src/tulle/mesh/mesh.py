@@ -214,6 +214,8 @@ class Mesh:
         if known is None or known.peer is None or not known.is_up:
             return
         known.establish(established)
+        if not established:
+            self._keeper.doubt(known, now)
         self._neighbourhood.established(known.peer, established, now)
 
     def send_control(self, link: LinkId, carrier: int, tag: int, payload: bytes, now: Instant) -> None:

@@ -341,7 +341,7 @@ def test_a_silent_link_ends_after_a_minute_and_heartbeats_go_out() -> None:
     assert Heartbeat() in stage.sent(link)
     assert not _of(CloseLink, events)
     (close,) = _of(CloseLink, stage.pass_time(1))
-    assert close == CloseLink(link, "nothing was heard for a minute")
+    assert close == CloseLink(link, "nothing was heard for 60 s")
 
 
 def test_the_limit_on_links_holds() -> None:

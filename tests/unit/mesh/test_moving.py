@@ -1,7 +1,8 @@
 """A host whose addresses change: stale links are replaced while they stand; addresses found are dialled."""
 
 from mesh.stage import Stage
-from tulle.mesh.dialect import Heartbeat
+from tulle.mesh.connection import DOUBT_SECONDS
+from tulle.mesh.dialect import Enquiry, Heartbeat
 from tulle.mesh.events import Address, CloseLink, Dial, LinkDown, LinkId, LinkUp, MeshEvent
 from tulle.mesh.peername import PeerName
 
@@ -117,6 +118,42 @@ def test_a_link_that_lives_does_not_give_way_to_a_rival_that_speaks() -> None:
     stage.give(old, Heartbeat())
     stage.give(new, Heartbeat())
     assert ups(stage.mesh.collect()) == []
+
+
+# Links of which one end is gone
+
+
+def test_a_peer_that_no_frames_reach_and_that_does_not_answer_is_given_up_soon() -> None:
+    stage = Stage()
+    link = stage.meet(2)
+    stage.mesh.set_established(link, True, stage.now)
+    stage.pass_time(1)
+    stage.sent(link)
+    stage.mesh.set_established(link, False, stage.now)
+    assert Enquiry() in stage.sent(link)
+    events = stage.pass_time(DOUBT_SECONDS)
+    assert [event.reason for event in events if isinstance(event, CloseLink)] == ["nothing was heard for 7 s"]
+
+
+def test_a_peer_that_answers_keeps_its_link_though_no_frames_reach_it() -> None:
+    stage = Stage()
+    link = stage.meet(2)
+    stage.mesh.set_established(link, True, stage.now)
+    stage.mesh.set_established(link, False, stage.now)
+    stage.pass_time(DOUBT_SECONDS / 2)
+    stage.give(link, Heartbeat())
+    stage.pass_time(30)
+    assert [view.link for view in stage.mesh.links()] == [link]
+
+
+def test_a_peer_of_another_kind_has_its_minute() -> None:
+    stage = Stage()
+    link = stage.meet(2, tells_all=False)
+    stage.mesh.set_established(link, True, stage.now)
+    stage.mesh.set_established(link, False, stage.now)
+    assert Enquiry() not in stage.sent(link)
+    stage.pass_time(30)
+    assert [view.link for view in stage.mesh.links()] == [link]
 
 
 # Addresses at which a peer was met
