@@ -11,7 +11,7 @@ from tulle.datapath.sleeve.weave import WeaveConversation, heartbeat
 from tulle.datapath.sleeve.weave_packet import PacketWriter, WeaveFrame, encode_frame
 from tulle.datapath.tables import ShortId
 from tulle.datapath.tapframe import DATA
-from tulle.host.sleeve.vnet import MAX_FRAME, TAP_HEADER, VNET
+from tulle.host.sleeve.vnet import MAX_FRAME, NO_NOTES, TAP_HEADER, VNET
 from tulle.host.sleeve.weave import WeaveFormat
 from tulle.instant import Instant
 from tulle.mesh.peername import PeerName
@@ -51,7 +51,9 @@ class _World:
         datagrams = zip(pieces[::2], pieces[1::2], strict=True)
         assert all(len(head) + len(rest) == length <= 65507 for head, rest in datagrams)
 
-    def deliver_plain(self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName) -> bool:
+    def deliver_plain(
+        self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName, notes: bytes = NO_NOTES
+    ) -> bool:
         assert 14 <= len(frame) <= MAX_FRAME
         return dst in self.names.values()
 
@@ -89,6 +91,7 @@ class _World:
 
     def hear(self, frames: bytes, source: Endpoint) -> None:
         self.format.take(memoryview(self.theirs.write(frames, df=True)), source)
+        self.format.settle()
 
     def obey(self) -> None:
         while said := self.conversation.collect():

@@ -15,15 +15,15 @@ from tulle.datapath.sleeve.weave import heartbeat
 from tulle.datapath.sleeve.weave_packet import WeaveFrame, decode_frames, encode_frame, overlay_mtu, sender_of
 from tulle.datapath.tables import ShortId
 from tulle.datapath.tapframe import DATA
+from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.udp import Buffer, UdpSocket
-from tulle.host.sleeve.vnet import TAP_HEADER, VNET
+from tulle.host.sleeve.vnet import NO_NOTES, TAP_HEADER, VNET
 from tulle.host.sleeve.weave import WeaveFormat, WeaveTraffic, path_mtu
 from tulle.mesh.peername import PeerName
 
 A, B, C = (PeerName(0x020000000000 + number) for number in (1, 2, 3))
 IDS = {A: ShortId(11), B: ShortId(22), C: ShortId(33)}
 KEY = bytes(range(32))
-NO_NOTES = bytes(VNET.size)
 HERE, THERE = Endpoint("127.0.0.1", 6783), Endpoint("127.0.0.2", 6783)
 MAC_A, MAC_B = bytes.fromhex("0a0000000001"), bytes.fromhex("0a0000000002")
 
@@ -34,6 +34,7 @@ class Net:
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, bool]] = []
         self.largest = 1472
+        self.superframes = 0
         self.delivered: list[tuple[bytes, PeerName, PeerName, PeerName]] = []
         self.reports: list[Arrival | Refused] = []
         self.names: Mapping[ShortId, PeerName] = {number: name for name, number in IDS.items()}
@@ -55,8 +56,13 @@ class Net:
             assert len(head) + len(rest) == length
             self.sent.append((bytes(head) + bytes(rest), True))
 
-    def deliver_plain(self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName) -> bool:
-        self.delivered.append((frame, dst, src, peer))
+    def deliver_plain(
+        self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName, notes: bytes = NO_NOTES
+    ) -> bool:
+        header = TAP_HEADER.pack(DATA, 64, 2, 1, 1, 0x0800)
+        whole = memoryview(bytearray(notes + header + frame))
+        self.delivered += [(packet, dst, src, peer) for packet in packets(whole)]
+        self.superframes += notes != NO_NOTES
         return True
 
     def report(self, report: Arrival | Refused) -> None:
@@ -101,6 +107,7 @@ def carry(source: End, target: End, of: Endpoint = HERE) -> list[tuple[bytes, Pe
     for datagram, _ in source.net.sent:
         assert target.format.take(memoryview(datagram), of)
     source.net.sent.clear()
+    target.format.settle()
     return target.net.delivered
 
 
@@ -175,6 +182,7 @@ def test_superframes_are_cut_and_completed(ends: tuple[End, End]) -> None:
     here.send(frame, notes=notes)
     delivered = [dpkt.ethernet.Ethernet(item[0]).data for item in carry(here, there)]
     assert b"".join(packet.data.data for packet in delivered) == payload
+    assert there.net.superframes == 1
     for packet in delivered:
         raw = bytes(packet.data)
         pseudo = packet.src + packet.dst + b"\0\x06" + len(raw).to_bytes(2, "big")
@@ -271,6 +279,7 @@ def test_recorded_datagrams_give_their_frames(run: str) -> None:
     assert end.path._peer == B
     for item in items:
         assert end.format.take(memoryview(item.data), Endpoint(client, 6783))
+    end.format.settle()
     count = end.path.count()
     assert (count.received, count.dropped) == (len(items), 0)
     assert 0 <= count.expected - count.received <= 1  # one number was used for what the kernel refused
@@ -332,6 +341,7 @@ def test_over_sockets_of_the_kernel(key: bytes | None) -> None:
         assert received.source == source
         for at in range(0, received.size, received.stride):
             assert receiver.format.take(buffer[at : min(at + received.stride, received.size)], source)
+    receiver.format.settle()
     tcp = [dpkt.ethernet.Ethernet(item[0]).data for item in there.delivered[:-1]]
     assert b"".join(packet.data.data for packet in tcp) == payload
     assert there.delivered[-1][0] == ip_frame(1400, df=False)

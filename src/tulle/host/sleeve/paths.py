@@ -15,6 +15,7 @@ from tulle.datapath.sleeve.orders import (
 )
 from tulle.datapath.tables import ShortId
 from tulle.host.sleeve.udp import UdpSocket
+from tulle.host.sleeve.vnet import NO_NOTES
 from tulle.mesh.peername import PeerName
 
 
@@ -57,8 +58,10 @@ class Outlets(Protocol):
         False if it was not fit, or the kernel would not take it.
         """
 
-    def deliver_plain(self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName) -> bool:
-        """The same for an Ethernet frame as on a wire, which travels from ``src`` to ``dst``."""
+    def deliver_plain(
+        self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName, notes: bytes = NO_NOTES
+    ) -> bool:
+        """The same for an Ethernet frame without headers, which travels from ``src`` to ``dst``."""
 
     def report(self, report: Arrival | Refused) -> None:
         """Tell the pure part."""
@@ -76,3 +79,6 @@ class OtherFormat(Protocol):
 
     def take(self, datagram: memoryview, source: Endpoint) -> bool:
         """A datagram that is none of ours. False if it is nobody's."""
+
+    def settle(self) -> None:
+        """The socket has no more for now."""

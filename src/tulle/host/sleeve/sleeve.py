@@ -148,14 +148,17 @@ class Sleeve:
         vnet.readdress(first, via)
         return self._write(self._tap, pieces)
 
-    def deliver_plain(self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName) -> bool:
+    def deliver_plain(
+        self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName, notes: bytes = vnet.NO_NOTES
+    ) -> bool:
         """See ``paths.Outlets``."""
         ids = self._short_ids
         to, origin, via = ids.get(dst), ids.get(src), ids.get(peer)
         if to is None or origin is None or via is None or self._tap is None:
             self.undelivered += 1
             return False
-        return self._write(self._tap, [memoryview(vnet.plain_prefix(to, origin, via)), memoryview(frame)])
+        prefix = vnet.plain_prefix(to, origin, via, notes)
+        return self._write(self._tap, [memoryview(prefix), memoryview(frame)])
 
     def report(self, report: Arrival | Refused) -> None:
         """See ``paths.Outlets``."""
@@ -186,10 +189,12 @@ class Sleeve:
         for _ in range(_RECEIVES_PER_TURN):
             received = self.socket.receive(batch.buffer)
             if received is None:
-                return
+                break
             if received.size:
                 batch.hold(received.size, received.stride)
                 self.take(batch, received.source)
+        if self._other is not None:
+            self._other.settle()
 
     def take(self, batch: Batch, source: Endpoint) -> None:
         """Take datagrams from one sender."""

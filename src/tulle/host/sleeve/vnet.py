@@ -12,6 +12,8 @@ from tulle.datapath.tapframe import DATA
 
 VNET = struct.Struct("<BBHHHH")
 TAP_HEADER = struct.Struct(">BBHHH4xH")
+NO_NOTES = bytes(VNET.size)
+"""Of a frame that nothing is left to do with."""
 PREFIX = VNET.size + TAP_HEADER.size
 """Bytes before the Ethernet frame."""
 
@@ -81,6 +83,6 @@ def readdress(frame: memoryview | bytearray, via: int) -> None:
     TAP_HEADER.pack_into(frame, VNET.size, DATA, hops_left, dst, src, via, _ADDRESS_FAMILY)
 
 
-def plain_prefix(dst: int, src: int, via: int) -> bytes:
-    """What stands before an Ethernet frame that nothing is left to do with, and that came from ``via``."""
-    return bytes(VNET.size) + TAP_HEADER.pack(DATA, HOPS, dst, src, via, _ADDRESS_FAMILY)
+def plain_prefix(dst: int, src: int, via: int, notes: bytes = NO_NOTES) -> bytes:
+    """What stands before an Ethernet frame that came from ``via``."""
+    return notes + TAP_HEADER.pack(DATA, HOPS, dst, src, via, _ADDRESS_FAMILY)

@@ -35,6 +35,7 @@ from tulle.datapath.sleeve.weave_packet import (
 )
 from tulle.datapath.tables import ShortId
 from tulle.errors import BadMessage
+from tulle.host.sleeve.gather import Gather
 from tulle.host.sleeve.paths import Outlets
 from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.vnet import read_tap_header
@@ -53,6 +54,7 @@ class WeaveFormat:
 
     def __init__(self) -> None:
         self._paths: dict[PeerName, WeaveTraffic] = {}
+        self._stirred: set[WeaveTraffic] = set()
 
     def open(self, path: PathId, format: WeavePath, outlets: Outlets) -> "WeaveTraffic":
         """A new path. It takes the place of an older one to the same peer."""
@@ -70,11 +72,19 @@ class WeaveFormat:
         if path is None:
             return False
         path.take(data, source)
+        self._stirred.add(path)
         return True
+
+    def settle(self) -> None:
+        """See ``paths.OtherFormat``."""
+        for path in self._stirred:
+            path.settle()
+        self._stirred.clear()
 
     def _closed(self, peer: PeerName, path: "WeaveTraffic") -> None:
         if self._paths.get(peer) is path:
             del self._paths[peer]
+        self._stirred.discard(path)
 
 
 class WeaveTraffic:
@@ -98,6 +108,8 @@ class WeaveTraffic:
         self._size = self._mtu = 0
         self._fragments = self._tentative = False
         self._waiting: tuple[list[bytes], list[bytes]] = ([], [])
+        self._gather = Gather(self._hand_over)
+        self._ends = format.peer, format.me
         self._sent = self._received = self._dropped = 0
 
     def aim(self, order: AimPath) -> None:
@@ -168,7 +180,22 @@ class WeaveTraffic:
             elif not trusted or len(frame.data) < ETHERNET_HEADER or frame.src == self._me:
                 self._dropped += 1
             else:
-                self._outlets.deliver_plain(frame.data, frame.dst, frame.src, self._peer)
+                self._deliver(frame)
+
+    def settle(self) -> None:
+        """No more datagrams come for now."""
+        self._gather.flush()
+
+    def _deliver(self, frame: WeaveFrame) -> None:
+        """Put frames together as long as they travel between the same two peers."""
+        if frame[:2] != self._ends:
+            self._gather.flush()
+            self._ends = frame[:2]
+        self._gather.add(frame.data)
+
+    def _hand_over(self, frame: bytes, notes: bytes) -> None:
+        src, dst = self._ends
+        self._outlets.deliver_plain(frame, dst, src, self._peer, notes)
 
     def _add(self, packet: bytes, src: PeerName, dst: PeerName) -> bool:
         """Line up a frame as it fits the path. False if it does not, and its sender has been told."""
