@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for the recordings, when n
 from on_ipam import fuzz_ipam, ipam_seeds
 from on_mesh import fuzz_mesh, mesh_seeds
 from on_names import fuzz_names, names_seeds
+from on_paths import fuzz_paths, path_seeds
 from on_sleeve import fuzz_sleeve, sleeve_seeds
 from on_weave_sleeve import fuzz_weave_sleeve, weave_sleeve_seeds
 from on_wire import fuzz_gob, fuzz_session, gob_seeds, session_seeds
@@ -199,6 +200,7 @@ TARGETS: dict[str, Target] = {
     "life-of-ipam": fuzz_ipam,
     "life-of-names": fuzz_names,
     "life-of-sleeve": fuzz_sleeve,
+    "life-of-paths": fuzz_paths,
     "life-of-weave-sleeve": fuzz_weave_sleeve,
 }
 
@@ -206,6 +208,7 @@ OWN_SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "gob": gob_seeds,
     "session": session_seeds,
     "life-of-sleeve": sleeve_seeds,
+    "life-of-paths": path_seeds,
     "life-of-mesh": mesh_seeds,
     "life-of-ipam": ipam_seeds,
     "life-of-names": names_seeds,

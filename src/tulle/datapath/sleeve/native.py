@@ -130,11 +130,11 @@ class NativeConversation:
             return
         self._set_pace(now.mono)
         self._ask_for_life(now.mono)
+        self._review(now.mono)
         if self._established and self._ways.current is not None:
             alive = not self._judge.unanswered
             for number, size in self._size.turn(self._judge.rtt, alive, now.mono):
                 self._ask(_Asked(self._ways.current, size=number), now.mono, size)
-        self._review(now.mono)
 
     def next_deadline(self) -> float:
         """When to ask or to judge next."""
