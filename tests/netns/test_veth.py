@@ -84,8 +84,20 @@ def test_router_advertisements_are_not_believed(
 ) -> None:
     made = run(attach(target, [ONE], wiring))
     assert setting(container, "ipv6/conf/tulle0/accept_ra") == "0"
+    assert setting(container, "ipv6/conf/tulle0/accept_redirects") == "0"
     assert setting(host, f"ipv6/conf/{made.host_name}/accept_ra") == "0"
     assert setting(host, f"ipv6/conf/{made.host_name}/disable_ipv6") == "1"
+
+
+def test_ipv6_is_there_unless_the_container_has_turned_it_off(
+    run: Run, make_container: Callable[[], Space], wiring: Wiring
+) -> None:
+    willing, unwilling = make_container(), make_container()
+    unwilling.run("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+    for space, address in ((willing, ONE), (unwilling, TWO)):
+        run(attach(run(find_container(space.reference)), [address], wiring))
+    assert "fe80:" in willing.run("ip", "-6", "address", "show", "dev", "tulle0").stdout
+    assert unwilling.run("ip", "-6", "address", "show", "dev", "tulle0").stdout == ""
 
 
 def test_multicast_has_a_route_unless_told_otherwise(

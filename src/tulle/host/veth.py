@@ -206,9 +206,14 @@ _PORT_IPV6 = (("disable_ipv6", "1"), ("accept_ra", "0"))
 
 
 def _settings(interface: str) -> dict[str, str]:
-    """Believe no router that is advertised on the network; keep addresses when an older one goes."""
+    """Believe no router that is advertised on the network; keep addresses when an older one goes.
+
+    Whether there is IPv6 at all is for the container to say. Where it has not turned it off, the interface
+    gives itself an address on the link, as any other does.
+    """
     return {
         f"ipv6/conf/{interface}/accept_ra": "0",
+        f"ipv6/conf/{interface}/accept_redirects": "0",
         f"ipv4/conf/{interface}/accept_redirects": "0",
         f"ipv4/conf/{interface}/promote_secondaries": "1",
     }
