@@ -1,11 +1,11 @@
 """Whether everybody who can talk knows the same, and what is missing if not."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tulle.datapath.tables import HopId, ShortId
 from tulle.sim.daemon import Daemon
 from tulle.sim.machine import Machine
+from tulle.sim.walk import flood_faults
 from tulle.sim.world import World
 
 View = Callable[[Daemon], Any]
@@ -40,7 +40,7 @@ def _of_component(component: Sequence[Machine], everything: bool) -> str:
         odd = _odd_one(component, view)
         if odd:
             return f"{what} of {odd} differ"
-    return _wrong_names(component) or _flood_faults(component)
+    return _wrong_names(component) or flood_faults(component)
 
 
 def _daemon(machine: Machine) -> Daemon:
@@ -86,44 +86,3 @@ def _wrong_names(component: Sequence[Machine]) -> str:
     live = {entry.key.hostname.partition(".")[0] for entry in some.names.entries() if entry.live}
     gone = live - set(wanted)
     return f"{min(gone)} is answered, and there is no such container" if gone else ""
-
-
-def _flood_faults(component: Sequence[Machine]) -> str:
-    """A broadcast frame from each host comes to every other exactly once, by the tables as they are."""
-    known_as: dict[HopId, Machine] = {machine.ip: machine for machine in component}
-    for machine in component:
-        if machine.kernel.tables.self_id is None:
-            return f"{_who(machine)} has no short id"
-        known_as[machine.kernel.tables.self_id] = machine
-    for source in component:
-        copies = _flood(source, known_as)
-        for machine in component:
-            times = copies.get(machine.number, 0)
-            if times != (machine is not source):
-                return f"a broadcast from {_who(source)} comes to {_who(machine)} {times} times"
-    return ""
-
-
-def _flood(source: Machine, known_as: Mapping[HopId, Machine]) -> dict[int, int]:
-    """How many copies come to each host. No frame takes more hops than there are hosts."""
-    short_id = source.kernel.tables.self_id
-    assert short_id is not None
-    copies: dict[int, int] = {}
-    frontier = [source]
-    for _ in range(len(known_as)):
-        reached: list[Machine] = []
-        for here in frontier:
-            tree = here.kernel.tables.trees.get(short_id)
-            for _, hop in tree.children if tree is not None else ():
-                there = known_as.get(hop.id)
-                if there is not None and _takes(there, short_id, known_as, here):
-                    copies[there.number] = copies.get(there.number, 0) + 1
-                    reached.append(there)
-        frontier = reached
-    return copies
-
-
-def _takes(there: Machine, source: ShortId, known_as: Mapping[HopId, Machine], sender: Machine) -> bool:
-    """Whether a host takes broadcasts of this source from that neighbour."""
-    tree = there.kernel.tables.trees.get(source)
-    return tree is not None and tree.parent is not None and known_as.get(tree.parent) is sender

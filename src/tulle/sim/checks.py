@@ -1,11 +1,17 @@
 """Steps of a schedule that only look: they wait for what must come, or object to what is."""
 
+from collections import Counter
 from dataclasses import dataclass
+from random import Random
 from typing import ClassVar
 
+import dns.message
+
+from tulle.names.resolver import Resolver
 from tulle.sim.agreement import disagreement
 from tulle.sim.judge import Violation
 from tulle.sim.operations import Operation
+from tulle.sim.walk import route_faults
 from tulle.sim.world import World
 
 LOOK_EVERY = 0.25
@@ -56,8 +62,8 @@ class Resolves(Operation):
 
 @dataclass(frozen=True, slots=True)
 class AllGranted(Operation):
-    """Every container that was started has its address, none was refused, and of the answers at least this
-    share came at once and without a byte sent.
+    """Every container that was started since the last such check has its address, none was refused, and at
+    least this share of the answers came at once and without a byte sent.
     """
 
     is_check: ClassVar[bool] = True
@@ -71,6 +77,7 @@ class AllGranted(Operation):
             raise Violation(f"{judge.granted} of {judge.asked} containers were started ({why})")
         if judge.granted and judge.local < self.local * judge.granted:
             raise Violation(f"only {judge.local} of {judge.granted} allocations were local")
+        judge.count_anew()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +90,58 @@ class NoErrors(Operation):
         """Look."""
         if world.judge.errors:
             raise Violation(f"an error was logged: {world.judge.errors[0]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced(Operation):
+    """Each of so many addresses of a name is the first of its share of answers, within 3 % of all."""
+
+    is_check: ClassVar[bool] = True
+    hostname: str = ""
+    count: int = 1
+    queries: int = 10_000
+
+    def apply(self, world: World) -> None:
+        """Ask some daemon's resolver."""
+        machine = world.running()[0]
+        assert machine.daemon is not None
+        names = machine.daemon.names
+        resolver = Resolver(names, 1, Random(f"{world.seed}/resolver"))
+        query = dns.message.make_query(f"{self.hostname}.{names.domain}", "A", id=1).to_wire()
+        where = slice(len(query) + 12, len(query) + 16)
+        first: Counter[bytes] = Counter()
+        for _ in range(self.queries):
+            answer = resolver.answer_udp(query)
+            assert isinstance(answer, bytes)
+            first[answer[where]] += 1
+        worst = max(abs(times / self.queries - 1 / self.count) for times in first.values())
+        if len(first) != self.count or worst > 0.03:
+            raise Violation(f"{self.hostname} is not balanced: {sorted(first.values())}")
+
+
+@dataclass(frozen=True, slots=True)
+class FramesPass(Operation):
+    """By the tables in the kernels frames get from every host that is on to every other."""
+
+    is_check: ClassVar[bool] = True
+
+    def apply(self, world: World) -> None:
+        """Look."""
+        fault = route_faults([machine for machine in world.machines.values() if machine.powered])
+        if fault:
+            raise Violation(fault)
+
+
+@dataclass(frozen=True, slots=True)
+class NoVotes(Operation):
+    """No message of the election was sent since the last time that the count was ``reset``."""
+
+    is_check: ClassVar[bool] = True
+    reset: bool = False
+
+    def apply(self, world: World) -> None:
+        """Look."""
+        if self.reset:
+            world.judge.votes.clear()
+        elif votes := world.judge.votes:
+            raise Violation(f"{len(votes)} messages of the election were sent, the first {votes[0]}")

@@ -19,6 +19,7 @@ from tulle.names.nameserver import Nameserver
 from tulle.node.events import Frame, Note, UseTables
 from tulle.node.node import Node, Parts
 from tulle.node.records import restored_short_id
+from tulle.sim.audit import AuditedAllocator
 from tulle.sim.carrier import MTU, ReachCarrier
 from tulle.sim.clock import Clock
 from tulle.sim.disk import Disk
@@ -55,6 +56,9 @@ class Surroundings(Protocol):
 
     def pumped(self) -> None:
         """The daemon has done something, and is quiet again."""
+
+    def voted(self) -> None:
+        """A message of the election is sent."""
 
     def wall_offset(self) -> float:
         """By how much the host's clock is wrong."""
@@ -218,12 +222,19 @@ class Daemon:
         carrier = self.reach or VxlanCarrier(None, MTU, PORT + 1, rng.getrandbits(64))
         parts = Parts(
             mesh=Mesh(mesh_config, rng),
-            ipam=Allocator(ipam_config, rng, records),
+            ipam=self._make_allocator(ipam_config, rng, records, settings.audit),
             names=Nameserver(self.name, DOMAIN, records),
             vxlan=cast(VxlanCarrier, carrier),
             sleeve=SleeveCarrier(self.name, MTU, PORT),
         )
         return Node(parts, self._around.disk.commit, self.now, adopted)
+
+    def _make_allocator(
+        self, config: IpamConfig, rng: Random, records: list[tuple[str, str, bytes]], audit: bool
+    ) -> Allocator:
+        if audit:
+            return AuditedAllocator(config, rng, records, self._around.voted)
+        return Allocator(config, rng, records)
 
     def _close_link(self, order: CloseLink) -> None:
         self._around.link_closed(order.reason)

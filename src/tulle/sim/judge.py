@@ -37,11 +37,13 @@ class Judge:
         self.granted = 0
         self.local = 0
         """Of those granted: at once, and without a byte sent."""
+        self.total_granted = self.total_local = 0
         self.delays: list[float] = []
         self.refusals: Counter[str] = Counter()
         self.duplicates = 0
         self.closings: Counter[str] = Counter()
         self.errors: list[str] = []
+        self.votes: list[str] = []
 
     # -- addresses
 
@@ -59,6 +61,16 @@ class Judge:
         """It has it no more."""
         self._story.tell(machine.number, f"{ident} gave up {interface.ip}")
         self._holders[int(interface)].pop((machine.number, ident), None)
+
+    def count_anew(self) -> None:
+        """Count requests from zero again; the sums of the whole run go on."""
+        self.total_granted, self.total_local = self.totals()
+        self.asked = self.granted = self.local = 0
+        self.refusals.clear()
+
+    def totals(self) -> tuple[int, int]:
+        """How many containers were started in the whole run, and how many of them locally."""
+        return self.total_granted + self.granted, self.total_local + self.local
 
     def shared_addresses(self) -> int:
         """How many addresses two containers have now."""
@@ -125,6 +137,10 @@ class Judge:
             if shared:
                 one, two = host_of(name), host_of(other)
                 raise Violation(f"{shared} belongs to h{one} in its own eyes, and to h{two} in its own")
+
+    def voted(self, machine: Machine) -> None:
+        """A message of the election is sent."""
+        self.votes.append(f"by h{machine.number}")
 
     def left(self, machine: Machine) -> None:
         """This host's disk is gone, and with it all that it owned."""

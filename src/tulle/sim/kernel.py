@@ -32,6 +32,10 @@ class Kernel:
             return
         self._forward(frame, HOPS)
 
+    def reaches(self, target: str) -> bool:
+        """Whether frames to this address pass now."""
+        return self._network.paths.passes(self.ip, target)
+
     def arrived(self, frame: ControlFrame, source: str, hops: int) -> None:
         """A frame came over the network."""
         if not self.alive:

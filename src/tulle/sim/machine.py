@@ -62,6 +62,9 @@ class Watcher(Protocol):
     def pumped(self, machine: "Machine") -> None:
         """The daemon did something."""
 
+    def voted(self, machine: "Machine") -> None:
+        """Its daemon sends a message of the election."""
+
     def left(self, machine: "Machine") -> None:
         """Its disk is gone, or will be: what it owned counts no more."""
 
@@ -265,6 +268,10 @@ class Machine:
     def pumped(self) -> None:
         """See ``Surroundings``."""
         self._watcher.pumped(self)
+
+    def voted(self) -> None:
+        """See ``Surroundings``."""
+        self._watcher.voted(self)
 
     def wall_offset(self) -> float:
         """See ``Surroundings``."""

@@ -65,6 +65,7 @@ def run(
     if failure:
         world.story.tell(None, f"VIOLATION: {failure}")
     judge = world.judge
+    granted, local = judge.totals()
     return Outcome(
         scenario=scenario.name,
         seed=seed,
@@ -73,8 +74,8 @@ def run(
         seconds=world.clock.mono,
         events=world.clock.events,
         bytes_sent=world.network.total_bytes,
-        granted=judge.granted,
-        local=judge.local,
+        granted=granted,
+        local=local,
         delays=tuple(judge.delays),
         refusals=tuple(judge.refusals),
         settle_times=tuple(world.settle_times),

@@ -21,7 +21,8 @@ class Settings:
     instead each is told of so many hosts chosen by chance, such that all are connected.
     ``seeds``: share the range among these from the start instead of electing. ``observers`` take no part in
     the election. ``start_spread``: the hosts are started within so many seconds. ``frames``: every frame of
-    the daemons is simulated, instead of only what they would find out; slow with many hosts.
+    the daemons is simulated, instead of only what they would find out; slow with many hosts. ``audit``:
+    messages of the election are counted.
     """
 
     hosts: int = 3
@@ -37,6 +38,7 @@ class Settings:
     discovery: bool = True
     start_spread: float = 1.0
     frames: bool = False
+    audit: bool = False
 
     def bootstrap(self, number: int) -> Consensus | Seed | Observer:
         """How host ``number`` comes to a share of the address range."""

@@ -21,6 +21,7 @@ class World:
         self.judge = Judge(settings, self.story)
         self.machines: dict[int, Machine] = {}
         self.settle_times: list[float] = []
+        self.seed = seed
         self._first_targets: dict[int, list[str]] = {}
         chance = Random(f"{seed}/hosts")
         for number in range(1, settings.hosts + 1):

@@ -1,6 +1,6 @@
 """The named scenarios; importing this package registers them all."""
 
 from tulle.sim.scenario import SCENARIOS
-from tulle.sim.scenarios import addresses, chaos, partitions, removal
+from tulle.sim.scenarios import addresses, chaos, daemons, names, partitions, removal
 
-__all__ = ["SCENARIOS", "addresses", "chaos", "partitions", "removal"]
+__all__ = ["SCENARIOS", "addresses", "chaos", "daemons", "names", "partitions", "removal"]

@@ -39,7 +39,7 @@ def local_allocation(plan: Plan) -> None:
     plan.cluster(Settings(hosts=5, universe=IPv4Network("10.32.0.0/16")))
     plan.do(Settle())
     plan.launch(1)
-    plan.do(Settle())
+    plan.do(Settle(), AllGranted())
     for _ in range(10_000):
         plan.launch(plan.some_host(), named=False)
         plan.wait(0.002)

@@ -79,7 +79,7 @@ def one_of_five_alone(plan: Plan) -> None:
     plan.cluster(Settings(hosts=5))
     for host in plan.hosts:
         plan.launch(host, "before")
-    plan.do(Settle())
+    plan.do(Settle(), AllGranted())
     alone = plan.some_host()
     others = tuple(host for host in plan.hosts if host != alone)
     plan.do(Partition(((alone,), others)))
