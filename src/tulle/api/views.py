@@ -128,7 +128,9 @@ def _measures(attrs: ConnectionAttrs, traffic: Traffic | None) -> list[str]:
         words.append(f"rtt={attrs.rtt:.3g}ms")
     if attrs.loss is not None and attrs.loss >= SHOWN_LOSS:
         words.append(f"loss={attrs.loss:.1%}")
-    return words if traffic is None else [*words, *_traffic(traffic)]
+    if traffic is not None and (traffic.sent_bytes or traffic.received_bytes):
+        words += _traffic(traffic)
+    return words
 
 
 def _traffic(traffic: Traffic) -> list[str]:

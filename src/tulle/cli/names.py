@@ -71,8 +71,13 @@ def dns_lookup(session: Session, name: str, as_json: bool) -> None:
 @pass_session
 def dns_args(session: Session) -> None:
     """Print the options that give a container this host's DNS server."""
-    address, domain = session.client.get("dns-address"), session.client.get("domain")
-    say(f"--dns={address} --dns-search={domain}")
+    address, _, port = session.client.get("dns-address-port").rpartition(":")
+    if port != "53":
+        raise UserError(
+            f"the DNS server of this host listens on port {port} of {address}, and no container can be told a"
+            " port; launch with --dns-listen-address ADDRESS:53, or with the default, to have them served"
+        )
+    say(f"--dns={address} --dns-search={session.client.get('domain')}")
 
 
 def _body(hostname: str | None, words: tuple[str, ...]) -> dict[str, Any]:

@@ -36,4 +36,4 @@ def _reason(client: Client) -> str:
         found = _IPAM_STATUS.search(client.get("status"))
     except UserError:
         return ""
-    return f" ({found[1]})" if found else ""
+    return f" ({found[1]})" if found and found[1] != "ready" else ""

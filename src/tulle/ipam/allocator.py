@@ -25,7 +25,7 @@ from tulle.ipam.exchange import STATE, Exchange
 from tulle.ipam.fulfilment import Fulfilment, check_subnet
 from tulle.ipam.journal import Journal
 from tulle.ipam.reclaim import Reclaiming
-from tulle.ipam.records import RecordTuple, restore
+from tulle.ipam.records import NAMES, NAMES_KEY, RecordTuple, nicknames_record, restore
 from tulle.ipam.requests import Allocate, Claim, Prime, Request
 from tulle.ipam.resume import resume
 from tulle.ipam.ring import Ring
@@ -73,6 +73,7 @@ class Allocator:
         self._next_report = 0.0
         self._owed = False
         self._left = False
+        directory.restore(previous.nicknames)
         resume(previous, config, territory, journal)
 
     # -- requests of this host
@@ -257,6 +258,9 @@ class Allocator:
 
     def collect(self) -> list[Event]:
         """Records to commit, then log lines and answers. Fills ``outbox``."""
+        called = self._directory.to_keep(self._territory.ring.owners)
+        if called is not None:
+            self._journal.save(NAMES, NAMES_KEY, nicknames_record(called))
         if self._owed and not self._journal.blocked:
             self._owed = False
             self._journal.send(Gossip(STATE))

@@ -15,6 +15,9 @@ class Directory:
         self._me = me
         self._live: dict[PeerName, str] = {}
         self._heard: dict[PeerName, str] = {}
+        self._kept: dict[PeerName, str] = {}
+        self._news = True
+        self._kept_owners: frozenset[PeerName] = frozenset()
         self.reachable: frozenset[PeerName] = frozenset()
 
     def nicknames(self, owners: frozenset[PeerName]) -> dict[PeerName, str]:
@@ -25,12 +28,32 @@ class Directory:
         """What the mesh says now."""
         self.reachable = reachable
         self._heard |= self._live
+        self._news = True
         self._live = {peer: clean_nickname(text) for peer, text in nicknames.items()}
 
     def learn(self, nicknames: Mapping[PeerName, str]) -> None:
         """Names that another peer uses."""
+        if nicknames.items() <= self._heard.items():
+            return
         if len(self._heard) < MAX_NICKNAMES:
             self._heard.update(nicknames)
+            self._news = True
+
+    def restore(self, nicknames: Mapping[PeerName, str]) -> None:
+        """What owners of ranges were called in a previous life."""
+        self._kept = {peer: clean_nickname(text) for peer, text in nicknames.items()}
+        self.learn(self._kept)
+
+    def to_keep(self, owners: frozenset[PeerName]) -> dict[PeerName, str] | None:
+        """What these owners are called, if that should be written down anew; None if it need not be."""
+        if not self._news and owners is self._kept_owners:
+            return None
+        self._news, self._kept_owners = False, owners
+        names = {owner: self.nickname(owner) for owner in owners if self.nickname(owner)}
+        if names == self._kept:
+            return None
+        self._kept = names
+        return names
 
     def forget(self, names: Iterable[PeerName], owners: frozenset[PeerName]) -> None:
         """These peers are gone; owners of ranges keep their names, for whoever has to decide about them."""

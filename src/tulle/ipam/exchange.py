@@ -121,7 +121,9 @@ class Exchange:
             self._territory.divide(step.chosen)
             self._journal.save(VOTE, VOTE_KEY, None)
             universe = IPv4Network((self._territory.universe.start, _prefix(self._territory.universe)))
-            self._journal.log("info", f"{universe} is divided among {len(step.chosen)} peers now")
+            count = len(step.chosen)
+            among = "belongs to this peer" if count == 1 else f"is divided among {count} peers"
+            self._journal.log("info", f"{universe} {among} now")
         elif step.vote is not None:
             self._journal.save(VOTE, VOTE_KEY, vote_record(*step.vote))
         if step.ask:

@@ -6,12 +6,13 @@ kind       key               value (JSON)
 ipam-held  the address       who has it, and with which prefix length
 ipam-ring  "ring"            the ring as last merged or changed: what we may hand out
 ipam-vote  "vote"            what this host's acceptor promised and accepted in the first election
+ipam-names "owners"          what the owners of ranges are called, for those that are gone
 ========== ================= =====================================================================
 
 The ring is one record, so that a crash can never leave half of one change on disk.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, NetmaskValueError
 
@@ -25,8 +26,10 @@ from tulle.mesh.peername import PeerName
 HELD = "ipam-held"
 RING = "ipam-ring"
 VOTE = "ipam-vote"
+NAMES = "ipam-names"
 RING_KEY = "ring"
 VOTE_KEY = "vote"
+NAMES_KEY = "owners"
 
 RecordTuple = tuple[str, str, bytes]
 _Entry = tuple[int, int, int, int]
@@ -63,6 +66,7 @@ class Restored:
     ring_unreadable: bool = False
     peer: PeerName | None = None
     vote: tuple[NodeId, Claims] | None = None
+    nicknames: dict[PeerName, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -83,11 +87,16 @@ def vote_record(node: NodeId, claims: Claims) -> bytes:
     return msgspec.json.encode(_Vote(node.uid, promise, accepted, list(claims.value), origin))
 
 
+def nicknames_record(nicknames: Mapping[PeerName, str]) -> bytes:
+    """Value of the ipam-names record."""
+    return msgspec.json.encode(dict(sorted(nicknames.items())))
+
+
 def restore(records: Iterable[RecordTuple], me: PeerName) -> Restored:
     """Read records back. A record that makes no sense is reported and left out."""
     restored = Restored()
     for kind, key, value in records:
-        reader = {HELD: _restore_held, RING: _restore_ring, VOTE: _restore_vote}.get(kind)
+        reader = _READERS.get(kind)
         if reader is None:
             continue
         try:
@@ -123,6 +132,14 @@ def _restore_vote(restored: Restored, _key: str, value: bytes, me: PeerName) -> 
     promise, accepted, origin = map(_proposal, (vote.promise, vote.accepted, vote.origin))
     claims = Claims(promise, accepted, tuple(map(PeerName, vote.value)), origin)
     restored.vote = (NodeId(me, vote.uid), claims)
+
+
+def _restore_nicknames(restored: Restored, _key: str, value: bytes, _me: PeerName) -> None:
+    stored = msgspec.json.decode(value, type=dict[int, str])
+    restored.nicknames = {PeerName(peer): text for peer, text in stored.items()}
+
+
+_READERS = {HELD: _restore_held, RING: _restore_ring, VOTE: _restore_vote, NAMES: _restore_nicknames}
 
 
 def _flat(proposal: Proposal) -> _Proposal:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Container, Iterable
 from ipaddress import IPv4Address
 
+from tulle.errors import UserError
 from tulle.instant import Instant
 from tulle.mesh.channel import Broadcast, Gossip, Keys, Merged, Outgoing
 from tulle.mesh.peername import PeerName, format_name
@@ -21,6 +22,7 @@ from tulle.names.early import EarlyEntries
 from tulle.names.entry import Entry, Key
 from tulle.names.events import Event, Log, Save
 from tulle.names.hostname import complete, complete_inside, parse_domain, wire_form
+from tulle.names.migration import Migration
 from tulle.names.state import State
 from tulle.names.tombstones import Tombstones
 from tulle.names.unsaved import Unsaved
@@ -49,7 +51,7 @@ class Nameserver:
         self._tombstones = Tombstones()
         self._early = EarlyEntries()
         self._skewed: set[PeerName] = set()
-        self._strays: list[Key] = []
+        self._migration = Migration(self.domain)
         self._unsaved = Unsaved()
         self._events: list[Event] = []
         self._restore(restored)
@@ -176,19 +178,15 @@ class Nameserver:
 
     def tick(self, now: Instant) -> None:
         """Forget tombstones that are old enough; accept what came too early."""
-        if self._strays:
-            self._events.append(
-                Log("info", f"{len(self._strays)} names were saved under another domain and are removed")
-            )
-            self._remove(self._strays, now)
-            self._strays = []
+        if self._migration:
+            self._migrate(now)
         self._accept(self._early.take(self._known, now), now)
         for key in self._tombstones.expired(now, self._state.entries):
             self._drop(key)
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do, on the mono clock."""
-        if self._strays or self._unsaved.owed:
+        if self._migration or self._unsaved.owed:
             return -math.inf
         return min(self._tombstones.next_deadline(), self._early.next_deadline())
 
@@ -257,6 +255,8 @@ class Nameserver:
         else:
             self._tombstones.hold(entry, now)
         if entry.key.origin == self.peer:
+            if entry.live:
+                self._events += self._migration.note_domain()
             self._events.append(records.save(entry))
             self._unsaved.changed(entry)
 
@@ -280,8 +280,28 @@ class Nameserver:
             self._skewed.add(sender)
             self._events.append(Log("warning", _skew_text(sender, skew)))
 
+    def _migrate(self, now: Instant) -> None:
+        """Names that were saved under another domain come under the one that is served now."""
+        strays = self._migration.take()
+        moved = sum(self._try_add(key, hostname, now) for key, hostname in strays if hostname is not None)
+        self._remove([key for key, _ in strays], now)
+        text = (
+            f"of {len(strays)} names from another domain {moved} are under {self.domain} now, the others gone"
+        )
+        self._events.append(Log("info", text))
+
+    def _try_add(self, key: Key, hostname: str, now: Instant) -> bool:
+        try:
+            self.add(key.container, hostname, IPv4Address(key.address), now)
+        except UserError as error:
+            self._events.append(Log("warning", f"{key.hostname} cannot be moved to another domain: {error}"))
+            return False
+        return True
+
     def _restore(self, restored: Iterable[tuple[str, str, bytes]]) -> None:
         for kind, record_key, value in restored:
+            if kind == records.DOMAIN_KIND:
+                self._migration.restored_domain(value)
             if kind != records.KIND:
                 continue
             try:
@@ -293,8 +313,8 @@ class Nameserver:
             self._state.put(entry)
             if not entry.live:
                 self._tombstones.restore(entry)
-            elif not entry.key.hostname.lower().endswith("." + self.domain):
-                self._strays.append(entry.key)
+            else:
+                self._migration.restored(entry.key)
 
 
 def _tombstone(now: Instant) -> int:

@@ -2,11 +2,14 @@
 
 import msgspec
 
+from tulle.errors import UserError
 from tulle.mesh.peername import PeerName
 from tulle.names.entry import Entry, Key
 from tulle.names.events import Save
+from tulle.names.hostname import parse_domain
 
 KIND = "name"
+DOMAIN_KIND, _DOMAIN_KEY = "names", "domain"
 
 
 def save(entry: Entry) -> Save:
@@ -28,3 +31,16 @@ def restore(record_key: str, value: bytes, origin: PeerName) -> Entry:
 
 def _record_key(key: Key) -> str:
     return msgspec.json.encode((key.hostname, key.container, key.address)).decode()
+
+
+def save_domain(domain: str) -> Save:
+    """The record of the domain that the names are under, so that they can move when it changes."""
+    return Save(DOMAIN_KIND, _DOMAIN_KEY, domain.encode())
+
+
+def restore_domain(value: bytes) -> str | None:
+    """The domain of a record; None if it is damaged."""
+    try:
+        return parse_domain(value.decode())
+    except (UnicodeDecodeError, UserError):
+        return None

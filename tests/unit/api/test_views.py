@@ -10,7 +10,7 @@ import pytest
 
 from api.reports import DATA, recorded, troubled
 from tulle.api import views
-from tulle.api.report import Report
+from tulle.api.report import Report, Traffic
 
 REPORTS = {
     "three-peers": lambda: recorded("three-peers"),
@@ -37,6 +37,22 @@ def test_tables_look_as_they_should(name: str) -> None:
 @pytest.mark.parametrize("name", list(REPORTS))
 def test_no_line_ends_in_white_space(name: str) -> None:
     assert all(line == line.rstrip() for line in everything(REPORTS[name]()).splitlines())
+
+
+def test_a_connection_that_carried_nothing_says_nothing_of_it() -> None:
+    report = troubled()
+    quiet = [msgspec.structs.replace(one, traffic=Traffic()) for one in report.router.connections]
+    router = msgspec.structs.replace(report.router, connections=quiet)
+    assert "sent=" not in views.connections(msgspec.structs.replace(report, router=router))
+
+
+def test_who_was_refused_for_its_addresses_is_in_the_views() -> None:
+    report = recorded("three-peers")
+    assert report.ipam is not None
+    text = "<-10.0.0.9:40000: its address range is 10.40.0.0/16 but ours is 10.32.0.0/12"
+    told = msgspec.structs.replace(report, ipam=msgspec.structs.replace(report.ipam, incompatible=[text]))
+    assert f"refused: {text}" in views.ipam(told)
+    assert f" * {text}" in views.status(told)
 
 
 def test_parts_that_are_off_say_so() -> None:

@@ -13,7 +13,7 @@ from tulle import __version__
 from tulle.api import views
 from tulle.api.addresses import AutoAddress, ManualAddress
 from tulle.api.containers import EXTERNAL, ContainerRef
-from tulle.api.daemon import AttachRequest, DetachRequest, ExposeRequest, NameRequest
+from tulle.api.daemon import AttachRequest, DetachRequest, DnsService, ExposeRequest, NameRequest
 from tulle.api.report import ContainerReport
 from tulle.cli.commands import COMMANDS
 from tulle.cli.removed import REMOVED
@@ -121,6 +121,16 @@ def test_removing_nothing_is_said(tulle: Run, daemon: FakeDaemon, monkeypatch: p
 
 def test_resolver_options(tulle: Run, daemon: FakeDaemon) -> None:
     assert tulle("dns-args").out == "--dns=10.99.0.2 --dns-search=weave.local.\n"
+
+
+def test_resolver_options_cannot_name_a_port(
+    tulle: Run, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "dns", DnsService("weave.local.", IPv4Address("10.99.0.2"), 5353))
+    got = tulle("dns-args")
+    assert (got.status, got.out) == (1, "")
+    assert "port 5353" in got.err
+    assert "--dns-listen-address" in got.err
 
 
 def test_status_and_its_views(tulle: Run, daemon: FakeDaemon) -> None:

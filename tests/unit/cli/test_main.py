@@ -135,6 +135,7 @@ class SlowClient:
             "        Service: ipam\n         Status: awaiting consensus (quorum: 2, known: 1)\n",
             " (awaiting consensus (quorum: 2, known: 1))",
         ),
+        ("        Service: ipam\n         Status: ready\n", ""),
         ("        Service: router\n", ""),
         (None, ""),
     ],

@@ -61,3 +61,21 @@ def test_the_heir_is_a_reachable_owner_or_else_anybody() -> None:
     assert known.heir(ring((0, A, 0, 0))) == B
     known.update(frozenset(), {})
     assert known.heir(ring((0, A, 0, 0))) is None
+
+
+def test_what_gone_owners_were_called_outlives_a_restart() -> None:
+    known = directory()
+    owners = frozenset({A, B, C})
+    assert known.to_keep(owners) == {A: "h1", B: "h2"}
+    assert known.to_keep(owners) is None
+    known.learn({C: "h3"})
+    kept = known.to_keep(owners)
+    assert kept == {A: "h1", B: "h2", C: "h3"}
+    known.update(frozenset({B}), {A: "h1", B: "h2"})
+    assert known.to_keep(owners) is None
+    again = Directory(A)
+    again.restore(kept)
+    again.update(frozenset(), {A: "h1"})
+    assert again.nickname(C) == "h3"
+    assert again.to_keep(owners) is None
+    assert again.to_keep(frozenset({A, C})) == {A: "h1", C: "h3"}

@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 
 from ipam.builders import A, B, ring
 from tulle.ipam.paxos import Claims, NodeId, Proposal
-from tulle.ipam.records import HELD, RING, VOTE, held_record, restore, ring_record, vote_record
+from tulle.ipam.records import (
+    HELD,
+    NAMES,
+    RING,
+    VOTE,
+    held_record,
+    nicknames_record,
+    restore,
+    ring_record,
+    vote_record,
+)
 
 
 def test_everything_comes_back() -> None:
@@ -19,6 +29,7 @@ def test_everything_comes_back() -> None:
             (HELD, "10.32.0.1", held_record("c1", address)),
             (RING, "ring", ring_record(stored, A)),
             (VOTE, "vote", vote_record(NodeId(A, 5), claims)),
+            (NAMES, "owners", nicknames_record({B: "h2"})),
             ("somebody-else's", "x", b"\x00"),
         ],
         A,
@@ -27,6 +38,7 @@ def test_everything_comes_back() -> None:
     assert restored.ring == stored
     assert restored.peer == A
     assert restored.vote == (NodeId(A, 5), claims)
+    assert restored.nicknames == {B: "h2"}
     assert restored.problems == []
     assert not restored.ring_unreadable
 
@@ -38,6 +50,7 @@ def test_everything_comes_back() -> None:
         (HELD, "not an address", held_record("c", IPv4Interface("10.0.0.1/8"))),
         (HELD, "10.32.0.1", b'{"ident":"c","prefix":99}'),
         (VOTE, "vote", b"[]"),
+        (NAMES, "owners", b"[]"),
         (RING, "ring", b"\xff"),
         (RING, "ring", ring_record(ring((4, A, 0, 0), (2, B, 0, 0)), A)),
     ],

@@ -155,7 +155,7 @@ def test_a_new_name_is_answered_saved_and_broadcast() -> None:
     assert server.lookup("web") == server.lookup("WEB.tulle.internal.") == (A,)
     assert server.reverse(A) == "web.tulle.internal."
     assert said(server) == [entry("web", ME)]
-    assert [type(event) for event in server.collect()] == [Save]
+    assert [event.kind for event in server.collect() if isinstance(event, Save)] == ["names", "name"]
     assert server.collect() == []
 
 
@@ -366,11 +366,11 @@ def test_tombstones_are_spread_then_silent_then_forgotten() -> None:
     server.tick(START.later(SPREAD_FOR))
     assert server.entries() == state(server) == []
     disk.keep(server)
-    assert len(disk) == 1
+    assert [kind for kind, _ in disk] == ["names", "name"]
     assert tell(server, entry("web", ME, version=1, tombstone=int(START.wall))).fresh == frozenset()
     server.tick(START.later(KEPT_FOR))
     disk.keep(server)
-    assert not disk
+    assert [kind for kind, _ in disk] == ["names"]
     assert server.next_deadline() == math.inf
 
 
@@ -477,17 +477,45 @@ def test_a_damaged_record_is_said_and_dropped_and_the_others_stay() -> None:
     assert save == Save("name", "nonsense", None)
 
 
-def test_names_saved_under_another_domain_are_removed() -> None:
+def test_names_saved_under_another_domain_come_under_the_new_one() -> None:
     old, disk = Nameserver(ME, "old.internal"), Disk()
-    old.add("c1", "web", A, START)
+    old.add("c1", "web.shop.old.internal", A, START)
     disk.keep(old)
     server = nameserver(restored=disk.records())
     assert server.next_deadline() == -math.inf
     server.tick(START)
+    assert server.reverse(A) == "web.shop.tulle.internal."
+    assert sorted(each.live for each in said(server)) == [False, True]
+    assert server.next_deadline() == START.mono + SPREAD_FOR
+    disk.keep(server)
+    again = nameserver(restored=disk.records())
+    again.tick(START)
+    assert again.names_of("c1") == ["web.shop.tulle.internal."]
+
+
+@pytest.mark.parametrize("domain", [None, b"\xff", b"other.internal."])
+def test_names_of_a_domain_that_is_not_known_are_removed(domain: bytes | None) -> None:
+    old, disk = Nameserver(ME, "old.internal"), Disk()
+    old.add("c1", "web", A, START)
+    disk.keep(old)
+    del disk["names", "domain"]
+    if domain is not None:
+        disk["names", "domain"] = domain
+    server = nameserver(restored=disk.records())
+    server.tick(START)
     assert server.reverse(A) is None
     assert [each.live for each in said(server)] == [False]
     assert any(isinstance(event, Log) for event in server.collect())
-    assert server.next_deadline() == START.mono + SPREAD_FOR
+
+
+def test_a_name_that_would_be_too_long_under_the_new_domain_is_removed_and_said() -> None:
+    old, disk = Nameserver(ME, "o"), Disk()
+    old.add("c1", ".".join(["x" * 60] * 4) + ".o", A, START)
+    disk.keep(old)
+    server = nameserver(restored=disk.records())
+    server.tick(START)
+    assert server.reverse(A) is None
+    assert any(isinstance(event, Log) and "cannot be moved" in event.text for event in server.collect())
 
 
 # -- scale ------------------------------------------------------------------------------------------------
