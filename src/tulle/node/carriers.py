@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from tulle.datapath.carrier import (
     Answered,
     Carrier,
+    CarrierState,
     CarrierStatus,
     Established,
     Lost,
@@ -66,9 +67,12 @@ class Carriers:
             outbound=event.outbound,
             remote_port=event.remote_port,
         )
-        self.courses[event.link] = Course(neighbour, event.carriers)
-        for carrier in self._of(event.carriers):
+        carriers = self._of(event.carriers)
+        for carrier in carriers:
             carrier.link_up(neighbour, now)
+        states = {carrier.name: carrier.status(event.link).state for carrier in carriers}
+        hopeful = [name for name, state in states.items() if state is not CarrierState.UNUSABLE]
+        self.courses[event.link] = Course(neighbour, event.carriers, hopeful, now.mono)
 
     def link_down(self, event: LinkDown, now: Instant) -> None:
         """A link is gone."""
@@ -105,7 +109,7 @@ class Carriers:
             carrier.tick(now)
         for link, course in self.courses.items():
             if course.next_review() <= now.mono:
-                self._choose(link, "it has worked again for a while", now)
+                self._choose(link, "it has worked for a while", now)
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do."""

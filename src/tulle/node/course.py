@@ -1,7 +1,8 @@
 """Which of a link's carriers takes its frames: the best that works, unless it has failed too lately.
 
 A carrier that works again after a failure is on trial for a moment before frames go back to it, and for
-longer the more often it has failed: a path that comes and goes must not take the frames along each time.
+longer the more often it has failed: a path that comes and goes must not take the frames along each time. And
+when a link is new, the best carrier has a moment to show that it works before frames go by another.
 """
 
 import math
@@ -12,6 +13,8 @@ from tulle.datapath.carrier import Neighbour
 TRIAL = 4.0
 """Seconds for which a carrier must work again before it is preferred."""
 LONGEST_TRIAL = 60.0
+GRACE = 1.0
+"""Seconds that the best carrier of a new link has; it needs half of that."""
 MEMORY = 60.0
 """Seconds for which a failure counts."""
 _PARDONED = 2
@@ -19,12 +22,19 @@ _PARDONED = 2
 
 
 class Course:
-    """A link, and the carriers that both its ends have, best first. Times are monotonic seconds."""
+    """A link, and the carriers that both its ends have, best first. Times are monotonic seconds.
 
-    def __init__(self, neighbour: Neighbour, offered: Sequence[str]) -> None:
+    ``hopeful`` are those of them that may work, as far as can be told when the link is new.
+    """
+
+    def __init__(
+        self, neighbour: Neighbour, offered: Sequence[str], hopeful: Sequence[str], now: float
+    ) -> None:
         self.neighbour = neighbour
         self.offered = tuple(offered)
         self.chosen: str | None = None
+        self._favourite = hopeful[0] if hopeful else None
+        self._settled_at = now + GRACE
         self._working: dict[str, float] = {}
         """Since when each may be preferred."""
         self._failures: dict[str, list[float]] = {}
@@ -33,7 +43,8 @@ class Course:
         """Frames get through by this carrier."""
         recent = sum(1 for failed in self._failures.get(carrier, ()) if failed > now - MEMORY)
         trial = min(TRIAL * 2 ** max(0, recent - _PARDONED), LONGEST_TRIAL) if recent else 0.0
-        self._working.setdefault(carrier, now + trial)
+        if carrier in self.offered:
+            self._working.setdefault(carrier, now + trial)
 
     def fails(self, carrier: str, now: float) -> None:
         """They do no longer."""
@@ -44,6 +55,8 @@ class Course:
     def best(self, now: float) -> str | None:
         """Which carrier to use. One that is in use and works has no more to prove."""
         working = [carrier for carrier in self.offered if carrier in self._working]
+        if now < self._settled_at and self.chosen is None and self._favourite not in working:
+            return None
         proven = (one for one in working if one == self.chosen or self._working[one] <= now)
         return next(proven, working[0] if working else None)
 
@@ -54,5 +67,7 @@ class Course:
 
     def next_review(self) -> float:
         """When ``best`` may have another answer by itself."""
-        better = self.offered[: self.offered.index(self.chosen)] if self.chosen in self.offered else ()
+        if self.chosen is None:
+            return self._settled_at if self._working else math.inf
+        better = self.offered[: self.offered.index(self.chosen)]
         return min((self._working.get(carrier, math.inf) for carrier in better), default=math.inf)

@@ -7,8 +7,10 @@ from tulle.instant import Instant
 from tulle.mesh.events import LinkDown, LinkId, LinkUp
 from tulle.mesh.peername import PeerName
 from tulle.node.carriers import Carriers, Chosen
+from tulle.node.course import GRACE
 
 NOW = Instant(1.0, 1.0)
+SETTLED = NOW.later(GRACE)
 LINK, PEER = LinkId(7), PeerName(2)
 
 
@@ -27,7 +29,7 @@ class Two:
         assert self.both.collect(NOW) == []
 
     def choices(self) -> list[tuple[str | None, str]]:
-        happened = [event for _, event in self.both.collect(NOW)]
+        happened = [event for _, event in self.both.collect(SETTLED)]
         return [(event.carrier, event.reason) for event in happened if isinstance(event, Chosen)]
 
 

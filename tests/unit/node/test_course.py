@@ -3,14 +3,14 @@
 from tulle.datapath.carrier import Neighbour
 from tulle.mesh.events import LinkId
 from tulle.mesh.peername import PeerName
-from tulle.node.course import LONGEST_TRIAL, MEMORY, TRIAL, Course
+from tulle.node.course import GRACE, LONGEST_TRIAL, MEMORY, TRIAL, Course
 
 NEAR = Neighbour(LinkId(1), PeerName(2), None, "10.0.0.2", "10.0.0.1", 5, True, False)
 
 
 def course() -> Course:
     """Both carriers work, and the better one is in use."""
-    both = Course(NEAR, ("fast", "slow"))
+    both = Course(NEAR, ("fast", "slow"), ("fast", "slow"), 0.0)
     both.works("slow", 0.0)
     both.works("fast", 0.0)
     both.chosen = both.best(0.0)
@@ -74,7 +74,27 @@ def test_old_failures_are_forgotten() -> None:
 
 
 def test_a_carrier_that_the_other_end_lacks_is_never_chosen() -> None:
-    alone = Course(NEAR, ("slow",))
+    alone = Course(NEAR, ("slow",), ("slow",), 0.0)
     alone.works("fast", 0.0)
     assert alone.best(0.0) is None
     assert alone.next_review() == float("inf")
+
+
+def test_the_best_carrier_of_a_new_link_has_a_moment() -> None:
+    fresh = Course(NEAR, ("fast", "slow"), ("fast", "slow"), 0.0)
+    fresh.works("slow", 0.1)
+    assert review(fresh, 0.1) is None
+    assert fresh.next_review() == GRACE
+    fresh.works("fast", 0.5)
+    assert review(fresh, 0.5) == "fast"
+
+
+def test_but_a_moment_only_and_none_if_it_cannot_work() -> None:
+    late = Course(NEAR, ("fast", "slow"), ("fast", "slow"), 0.0)
+    late.works("slow", 0.1)
+    assert review(late, GRACE) == "slow"
+    late.works("fast", GRACE + 1)
+    assert review(late, GRACE + 1) == "fast"
+    hopeless = Course(NEAR, ("fast", "slow"), ("slow",), 0.0)
+    hopeless.works("slow", 0.1)
+    assert review(hopeless, 0.1) == "slow"

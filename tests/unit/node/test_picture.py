@@ -10,6 +10,7 @@ from tulle.instant import Instant
 from tulle.mesh.events import LinkId, LinkUp
 from tulle.mesh.peername import PeerName
 from tulle.node.carriers import Carriers
+from tulle.node.course import GRACE
 from tulle.node.lingering import Lingering
 from tulle.node.picture import picture_of
 
@@ -36,7 +37,7 @@ def picture(
     names = tuple(carrier.name for carrier in carriers)
     up = LinkUp(LINK, PEER, remote_ip, "10.0.0.1", True, 5, names, key, trusted, True)
     both.link_up(up, None if short_id is None else ShortId(short_id), NOW)
-    both.collect(NOW)
+    both.collect(NOW.later(GRACE))
     mesh: Any = SimpleNamespace(self_name=ME, short_ids={}, peers=dict, routes=None)
     return picture_of(mesh, both, Lingering(), SHORTCUTS)
 
