@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import TypeVar
 
-from sim.mesh.network import Address, Network
 from tulle.mesh.channel import Channel
 from tulle.mesh.dialect import Features, Message
 from tulle.mesh.dialect.weave.session import WeaveSession
@@ -24,6 +23,9 @@ from tulle.mesh.keeper import SessionFactory
 from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import PeerName
 from tulle.mesh.views import LinkState
+from tulle.sim.network import Address, Network
+from tulle.sim.paths import Quality
+from tulle.sim.settings import ip_of
 
 Result = TypeVar("Result")
 Establish = Callable[[PeerName], float | None]
@@ -96,6 +98,11 @@ class MeshHost:
     def received(self, connection: int, data: bytes) -> None:
         self.run(lambda: self.mesh.received(LinkId(connection), data, self.network.clock.now))
 
+    def writable(self, connection: int) -> None:
+        link, now = LinkId(connection), self.network.clock.now
+        while self.network.room(connection) and (data := self.mesh.pull(link, now)):
+            self.network.send(connection, data)
+
     def closed(self, connection: int, reason: str) -> None:
         self.run(lambda: self.mesh.closed(LinkId(connection), reason, self.network.clock.now))
 
@@ -122,8 +129,7 @@ class MeshHost:
                     self.network.send(link, last_words)
                 self.network.close(link)
             case Writable(link):
-                while data := self.mesh.pull(link, now):
-                    self.network.send(link, data)
+                self.writable(link)
             case LinkUp(link, peer):
                 assert peer not in self._up, "two links to one peer"
                 self._up[peer] = link
@@ -183,7 +189,7 @@ class Cluster:
     """Several hosts named 1, 2, 3 ... at 10.0.x.y."""
 
     def __init__(self, seed: int = 0, latency: float = 0.001) -> None:
-        self.network = Network(latency)
+        self.network = Network(Quality(latency))
         self.hosts: dict[int, MeshHost] = {}
         self._rng = Random(seed)
 
@@ -241,8 +247,3 @@ class Cluster:
         """Whether frames find a way from everybody to everybody."""
         names = {host.name for host in self.hosts.values()}
         return all(set(host.mesh.routes.unicast) == names - {host.name} for host in self.hosts.values())
-
-
-def ip_of(number: int) -> str:
-    """The address of host ``number``."""
-    return f"10.0.{number // 250}.{number % 250 + 1}"
