@@ -22,6 +22,10 @@ LEAST = 512
 
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
+_IP = struct.Struct(">HH4xH")
+"""Length, number and checksum; all else in the header stays the same, so their sum does as well."""
+
+_ADDRESSES_AT = ETHERNET + 12
 _TCP_AT = ETHERNET + 20
 _PLAIN_TCP4 = b"\x08\x00\x45"
 _DF = b"\x40\x00"
@@ -37,7 +41,7 @@ class Gather:
         self._deliver = deliver
         self._frames: list[bytes] = []
         self._alike = b""
-        self._payload = self._length = self._number = self._sequence = self._size = 0
+        self._payload = self._length = self._number = self._sequence = self._size = self._sum = 0
 
     def add(self, frame: bytes) -> None:
         """The next frame; it and those before it come out in order."""
@@ -61,27 +65,33 @@ class Gather:
         if frame[12:15] != _PLAIN_TCP4 or len(frame) < _TCP_AT + 20 + LEAST or frame[_TCP_AT + 13] != _ACK:
             return False
         payload = _TCP_AT + (frame[_TCP_AT + 12] >> 4) * 4
-        if frame[20:22] != _DF or frame[23] != _TCP or payload < _TCP_AT + 20 or not self._is_sound(frame):
+        if frame[20:22] != _DF or frame[23] != _TCP or payload < _TCP_AT + 20:
+            return False
+        if ones_sum(frame[ETHERNET:_TCP_AT]) != 0xFFFF or not _is_sound(frame):
             return False
         self._payload, self._length = payload, len(frame)
         self._alike = self._alike_of(frame)
         self._size = len(frame) - ETHERNET
-        (self._number,), (self._sequence,) = _U16.unpack_from(frame, 18), _U32.unpack_from(frame, _TCP_AT + 4)
+        length, self._number, checksum = _IP.unpack_from(frame, 16)
+        self._sum = (length + self._number + checksum) % 0xFFFF
+        (self._sequence,) = _U32.unpack_from(frame, _TCP_AT + 4)
         self._frames = [frame]
         return True
 
     def _continues(self, frame: bytes) -> bool:
         """Whether this is what follows, and nothing but its payload is new."""
         size, count = len(frame), len(self._frames)
+        if not self._payload < size <= self._length or self._size + size - self._payload > MOST:
+            return False
+        length, number, checksum = _IP.unpack_from(frame, 16)
         ahead = self._sequence + count * (self._length - self._payload) & 0xFFFFFFFF
         return (
-            self._payload < size <= self._length
-            and self._size + size - self._payload <= MOST
+            _U32.unpack_from(frame, _TCP_AT + 4)[0] == ahead
+            and number == self._number + count & 0xFFFF
+            and (length + number + checksum) % 0xFFFF == self._sum
             and frame[_TCP_AT + 13] & ~_PSH == _ACK
-            and frame[_TCP_AT + 4 : _TCP_AT + 8] == ahead.to_bytes(4, "big")
-            and frame[18:20] == (self._number + count & 0xFFFF).to_bytes(2, "big")
             and self._alike_of(frame) == self._alike
-            and self._is_sound(frame)
+            and _is_sound(frame)
         )
 
     def _append(self, frame: bytes) -> None:
@@ -96,24 +106,13 @@ class Gather:
         parts = (frame[:16], frame[20:24], frame[26 : tcp + 4], frame[tcp + 8 : tcp + 13])
         return b"".join((*parts, frame[tcp + 14 : tcp + 16], frame[tcp + 18 : self._payload]))
 
-    @staticmethod
-    def _is_sound(frame: bytes) -> bool:
-        """Whether length and checksums are right: afterwards nobody could tell any more."""
-        length = len(frame) - _TCP_AT
-        pseudo = _TCP + length + ones_sum(frame[26:_TCP_AT])
-        return (
-            frame[16:18] == (length + 20).to_bytes(2, "big")
-            and ones_sum(frame[ETHERNET:_TCP_AT]) == 0xFFFF
-            and (pseudo + ones_sum(frame[_TCP_AT:])) % 0xFFFF == 0
-        )
-
     def _joined(self, frames: list[bytes]) -> bytes:
         made = bytearray(frames[0])
         _U16.pack_into(made, 16, self._size)
         made[24:26] = b"\0\0"
         _U16.pack_into(made, 24, 0xFFFF - ones_sum(made[ETHERNET:_TCP_AT]))
         made[_TCP_AT + 13] = frames[-1][_TCP_AT + 13]
-        partial = _TCP + self._size - 20 + ones_sum(made[26:_TCP_AT])
+        partial = _TCP + self._size - 20 + ones_sum(made[_ADDRESSES_AT:_TCP_AT])
         _U16.pack_into(made, _TCP_AT + _CHECKSUM_OFFSET, partial % 0xFFFF or 0xFFFF)
         return b"".join((made, *[frame[self._payload :] for frame in frames[1:]]))
 
@@ -122,3 +121,15 @@ class Gather:
         start = TAP_HEADER.size + _TCP_AT
         header, segment = TAP_HEADER.size + self._payload, self._length - self._payload
         return VNET.pack(NEEDS_CHECKSUM, TCP4, header, segment, start, _CHECKSUM_OFFSET)
+
+
+def _is_sound(frame: bytes) -> bool:
+    """Whether length and TCP's checksum are right: afterwards nobody could tell any more.
+
+    The addresses, which count in the checksum, stand right before TCP's header.
+    """
+    length = len(frame) - _TCP_AT
+    return (
+        frame[16:18] == (length + 20).to_bytes(2, "big")
+        and (_TCP + length + ones_sum(frame[_ADDRESSES_AT:])) % 0xFFFF == 0
+    )
