@@ -4,9 +4,7 @@ Nothing is negotiated: each end computes the same from the number and the secret
 ready in the step in which its link is settled.
 """
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
+from tulle import hkdf
 from tulle.datapath.carrier import Neighbour
 from tulle.datapath.sleeve.orders import Keys, NativePath
 from tulle.mesh.peername import PeerName
@@ -42,4 +40,4 @@ def _key(secret: bytes, sender: bytes) -> bytes:
 
 
 def _derive(secret: bytes, what: bytes, size: int) -> bytes:
-    return HKDF(algorithm=SHA256(), length=size, salt=None, info=_PURPOSE + b" " + what).derive(secret)
+    return hkdf.expand(hkdf.extract(b"", secret), _PURPOSE + b" " + what, size)

@@ -4,12 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from cryptography.exceptions import InvalidTag
-
 from tulle.datapath.sleeve.orders import Count, NativePath
 from tulle.host.sleeve.assembly import Assembly
 from tulle.host.sleeve.batch import Run
-from tulle.host.sleeve.seals import TAG, ReceivingKeys, Seal, nonce
+from tulle.host.sleeve.seals import TAG, ReceivingKeys, Seal, broken_seal, nonce
 from tulle.host.sleeve.window import ReplayWindow
 from tulle.host.sleeve.wire import EPOCH_SHIFT, KIND, LENGTH, NUMBERS, SEAL, Kind
 
@@ -95,7 +93,7 @@ class Inward:
         opened = self._opened[:size]
         try:
             aead.decrypt_into(nonce(header), sealed[: size + TAG], header, opened)
-        except InvalidTag:
+        except broken_seal():
             return None
         self._keys.opened(epoch, now)
         return [opened]

@@ -2,22 +2,34 @@
 
 Each direction of a path begins with a secret of its own. From the secret of an epoch follow, by HKDF, one key
 for each cipher and the secret of the next epoch. Nothing has to be said between the ends: the epoch stands in
-every header.
+every header. The library with the ciphers is loaded when the first of them is needed: see ``tulle.hkdf``.
 """
 
 import time
 from collections.abc import Callable
 from enum import IntEnum
 from functools import cache
+from typing import Protocol
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from tulle.hkdf import expand
+
+Octets = bytes | bytearray | memoryview
 
 TAG = 16
 """Bytes that a seal adds."""
 
-Aead = AESGCM | ChaCha20Poly1305
+
+class Aead(Protocol):
+    """A cipher with its key, as the library has it."""
+
+    def encrypt(self, nonce: bytes, data: Octets, associated_data: Octets) -> bytes:
+        """``data`` sealed."""
+
+    def encrypt_into(self, nonce: bytes, data: Octets, associated_data: Octets, buf: Octets) -> int:
+        """Seal ``data`` into ``buf``, which takes ``TAG`` bytes more; their number."""
+
+    def decrypt_into(self, nonce: bytes, data: Octets, associated_data: Octets, buf: Octets) -> int:
+        """Open into ``buf``; raises ``broken_seal()``."""
 
 
 class Seal(IntEnum):
@@ -28,9 +40,9 @@ class Seal(IntEnum):
     CHACHA20_POLY1305 = 0x20
 
 
-_CIPHERS: dict[Seal, tuple[Callable[[bytes], Aead], bytes]] = {
-    Seal.AES_256_GCM: (AESGCM, b"tulle sleeve key AES-256-GCM"),
-    Seal.CHACHA20_POLY1305: (ChaCha20Poly1305, b"tulle sleeve key ChaCha20-Poly1305"),
+_PURPOSES = {
+    Seal.AES_256_GCM: b"tulle sleeve key AES-256-GCM",
+    Seal.CHACHA20_POLY1305: b"tulle sleeve key ChaCha20-Poly1305",
 }
 
 LIFETIME = 3600.0
@@ -52,22 +64,17 @@ _CALIBRATION = 1 << 16
 @cache
 def fastest() -> Seal:
     """The cipher that this machine seals a superframe faster with."""
-    return min(_CIPHERS, key=_seconds)
+    return min(_PURPOSES, key=_seconds)
 
 
 def _seconds(seal: Seal) -> float:
-    aead = _CIPHERS[seal][0](bytes(32))
-    data, best = bytes(_CALIBRATION), float("inf")
+    aead = _maker(seal)(bytes(32))
+    data, sealed, best = bytes(_CALIBRATION), bytearray(_CALIBRATION + TAG), float("inf")
     for number in range(8):
         began = time.perf_counter()
-        aead.encrypt(number.to_bytes(12, "big"), data, None)
+        aead.encrypt_into(number.to_bytes(12, "big"), data, b"", sealed)
         best = min(best, time.perf_counter() - began)
     return best
-
-
-def expand(secret: bytes, purpose: bytes) -> bytes:
-    """A secret for one purpose, made from another (HKDF-Expand of RFC 5869, SHA-256)."""
-    return HKDFExpand(SHA256(), 32, purpose).derive(secret)
 
 
 def next_secret(secret: bytes) -> bytes:
@@ -77,8 +84,20 @@ def next_secret(secret: bytes) -> bytes:
 
 def cipher(secret: bytes, seal: Seal) -> Aead:
     """The cipher of an epoch."""
-    make, purpose = _CIPHERS[seal]
-    return make(expand(secret, purpose))
+    return _maker(seal)(expand(secret, _PURPOSES[seal]))
+
+
+def broken_seal() -> type[Exception]:
+    """What opening raises if a unit is not what was sealed."""
+    from cryptography.exceptions import InvalidTag
+
+    return InvalidTag
+
+
+def _maker(seal: Seal) -> Callable[[bytes], Aead]:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+    return AESGCM if seal is Seal.AES_256_GCM else ChaCha20Poly1305
 
 
 def nonce(header: bytes | bytearray | memoryview) -> bytes:
@@ -140,7 +159,7 @@ class ReceivingKeys:
         self._aeads = {key: aead for key, aead in self._aeads.items() if key[0] in kept}
 
     def _make(self, epoch: int, seal: int) -> Aead | None:
-        if seal not in _CIPHERS or epoch > self._newest + AHEAD:
+        if seal not in _PURPOSES or epoch > self._newest + AHEAD:
             return None
         self._derive(epoch)
         secret = self._secrets.get(epoch)

@@ -9,11 +9,10 @@ the password nobody can take the place of an end, either.
 from dataclasses import dataclass
 from hashlib import sha256
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
 from nacl.exceptions import CryptoError
 
+from tulle import hkdf
 from tulle.datapath.sleeve.derivation import native_path
 from tulle.datapath.sleeve.orders import NativePath
 from tulle.errors import BadMessage
@@ -44,5 +43,5 @@ def agree(private: bytes, me: End, other: End, password: bytes | None) -> Native
     low, high = sorted((me, other), key=lambda end: end.name)
     context = _PURPOSE + name_bytes(low.name) + name_bytes(high.name) + low.key + high.key
     salt = sha256(_PURPOSE + (password or b"")).digest()
-    secret = HKDF(algorithm=SHA256(), length=32, salt=salt, info=context).derive(shared)
+    secret = hkdf.expand(hkdf.extract(salt, shared), context)
     return native_path(other.name, secret, leads=me == low, encrypted=password is not None)
