@@ -1,7 +1,8 @@
 """Multicast on an underlay that has none: over relays, once to each listener, and nowhere else.
 
 Four hosts in a line, so that all but neighbours talk through others. There is a password; the first two hosts
-trust the wire between them, so that frames pass tunnels as well as the sleeve: 1 = 2 ~ 3 ~ 4.
+trust the wire between them, so that frames pass tunnels as well as the sleeve; the last is behind a router that
+translates addresses: 1 = 2 ~ 3 ~ NAT ~ 4.
 """
 
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from lab import Container, Host, Lab, receive_all, wait_until
+from lab.nat import Kind, Nat
 
 PORT = 5000
 SERVICE = Path(__file__).with_name("mdns_service.py")
@@ -36,9 +38,12 @@ class Line:
 def make_line(lab: Lab) -> Line:
     """Hosts that reach only the next ones, on a switch that drops all multicast."""
     lab.switch.rules("ip daddr 224.0.0.0/4 drop", "ip6 daddr ff00::/8 drop")
-    hosts = lab.make_hosts(4)
-    ends = [(one, other) for one in hosts for other in hosts if abs(one.number - other.number) > 1]
-    lab.switch.cut([(one.address, other.address) for one, other in ends])
+    router = Nat(lab, "home", 4, Kind.SYMMETRIC)
+    hosts = [*lab.make_hosts(3), router.host("h4")]
+    seen = [*(host.address for host in hosts[:3]), router.outside]
+    lab.switch.cut(
+        (a, b) for one, a in enumerate(seen) for other, b in enumerate(seen) if abs(one - other) > 1
+    )
     for host, before in zip(hosts, [None, *hosts], strict=False):
         trusted = {1: "10.99.0.2/32", 2: "10.99.0.1/32"}.get(host.number, "10.99.255.0/32")
         host.begin_launch("--password", "secret", "--trusted-subnets", trusted, *([before] if before else []))
@@ -284,3 +289,16 @@ def test_routers_are_not_advertised_across_hosts(line: Line) -> None:
     assert 133 in near
     assert 134 not in far | near
     assert line.hosts[0].report()["Router"]["Counters"]["drop_router_advert"] > 0
+
+
+def test_a_host_without_its_daemon_misses_nothing(line: Line) -> None:
+    """Nobody tells the others what is joined there, so they send everything. (The last test: it stays dead.)"""
+    group = "239.8.8.8"
+    with line.boxes[1].join(group, PORT) as before:
+        wait_until(lambda: reaches(line.boxes[0], group, before), what="the group is known")
+        line.hosts[0].kill()
+        with line.boxes[0].join(group, PORT) as listener:
+            wait_until(
+                lambda: reaches(line.boxes[2], group, listener), 30, "the others send everything there"
+            )
+        assert reaches(line.boxes[0], group, before)
