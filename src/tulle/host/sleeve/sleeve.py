@@ -23,6 +23,7 @@ from tulle.host.sleeve import vnet
 from tulle.host.sleeve.batch import Batch
 from tulle.host.sleeve.native import Native
 from tulle.host.sleeve.paths import OtherFormat, Path
+from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.udp import UdpSocket
 from tulle.host.sleeve.workshop import Workshop
 from tulle.host.tap import Tap
@@ -214,10 +215,17 @@ class Sleeve:
             self.strangers += 1
 
     def _write(self, tap: Tap, pieces: list[memoryview]) -> bool:
-        if tap.write_data(pieces):
+        if tap.write_data(pieces) or self._write_cut(tap, bytearray(b"".join(pieces))):
             return True
         self.undelivered += 1
         return False
+
+    def _write_cut(self, tap: Tap, frame: bytearray) -> bool:
+        """Kernels before 6.2 do not take big UDP frames: give them the packets that these would become."""
+        if vnet.read_vnet(frame).gso != vnet.UDP:
+            return False
+        prefix = vnet.without_notes(frame)
+        return all(tap.write_data((prefix, packet)) for packet in packets(frame))
 
     # Orders
 

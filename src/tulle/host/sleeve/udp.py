@@ -17,7 +17,7 @@ from tulle.errors import UserError
 
 _UDP_SEGMENT, _UDP_GRO = 103, 104
 _IP_MTU_DISCOVER, _NEVER, _PROBE = 10, 0, 3
-_SO_RCVBUFFORCE = 33
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _GRO_SPACE = socket.CMSG_SPACE(4)
 _SEGMENT = struct.Struct("=H")
 _STRIDE = struct.Struct("=i")
@@ -25,11 +25,15 @@ _STRIDE = struct.Struct("=i")
 RECEIVE_BUFFER = 8 << 20
 """Bytes that may wait while the daemon is busy: 10 ms at 6 Gbit/s."""
 
-SEND_BUFFER = 1 << 20
-"""Bytes that may wait for the network interface; more would only be late."""
+SEND_BUFFER = 1 << 19
+"""Bytes that may wait for the network interface; more would only be late. The kernel takes twice as many,
+since it counts its own needs."""
 
-PATIENCE = 0.05
-"""Seconds that sending waits for a slow interface, before it gives the datagrams up."""
+URGENT_BUFFER = 1 << 20
+"""The same for the daemon's own messages, which frames that wait must not hold up."""
+
+PATIENCE = 0.01
+"""Seconds that frames wait for a slow interface, before they are given up."""
 
 MOST_SEGMENTS = 64
 MOST_BYTES = 65507
@@ -83,10 +87,15 @@ class UdpSocket:
         stride = _STRIDE.unpack(control[0][2][:4])[0] if control else size
         return Received(size, stride or size, Endpoint(source[0], source[1]))
 
-    def send(self, pieces: Sequence[Buffer], endpoint: Endpoint, df: bool = True) -> int:
-        """Send one datagram, which the network may break up unless ``df``; 0, or why the kernel would not."""
+    def send(
+        self, pieces: Sequence[Buffer], endpoint: Endpoint, df: bool = True, urgent: bool = False
+    ) -> int:
+        """Send one datagram, which the network may break up unless ``df``; 0, or why the kernel would not.
+
+        What is ``urgent`` is sent also where others must wait.
+        """
         try:
-            with contextlib.nullcontext() if df else self._fragments():
+            with self._fragments() if not df else self._more_room() if urgent else contextlib.nullcontext():
                 self._socket.sendmsg(pieces, (), 0, endpoint)
         except OSError as error:
             self.unsent += 1
@@ -121,6 +130,19 @@ class UdpSocket:
         finally:
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
 
+    @contextlib.contextmanager
+    def _more_room(self) -> Iterator[None]:
+        self._force(_SO_SNDBUFFORCE, URGENT_BUFFER)
+        try:
+            yield
+        finally:
+            self._force(_SO_SNDBUFFORCE, SEND_BUFFER)
+
+    def _force(self, option: int, size: int) -> None:
+        """Set a buffer's size beyond the limit for users; as one of those, keep the size there is."""
+        with contextlib.suppress(PermissionError):
+            self._socket.setsockopt(socket.SOL_SOCKET, option, size)
+
     def _one_by_one(self, error: OSError, pieces: Sequence[Buffer], endpoint: Endpoint) -> None:
         """The interface cannot cut datagrams: do it for it. Any other refusal holds for each of them."""
         datagrams = range(0, len(pieces), 2)
@@ -134,12 +156,11 @@ class UdpSocket:
         own = self._socket
         own.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
         own.setsockopt(socket.IPPROTO_UDP, _UDP_GRO, 1)
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         seconds, rest = divmod(PATIENCE, 1)
         patience = struct.pack("@ll", int(seconds), int(rest * 1e6))
         own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
-        with contextlib.suppress(PermissionError):
-            own.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+        self._force(_SO_SNDBUFFORCE, SEND_BUFFER)
+        self._force(_SO_RCVBUFFORCE, RECEIVE_BUFFER)
 
 
 _ECHOES_OF_SENDING = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMSGSIZE}

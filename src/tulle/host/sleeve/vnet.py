@@ -83,6 +83,11 @@ def readdress(frame: memoryview | bytearray, via: int) -> None:
     TAP_HEADER.pack_into(frame, VNET.size, DATA, hops_left, dst, src, via, _ADDRESS_FAMILY)
 
 
+def without_notes(frame: memoryview | bytearray) -> bytes:
+    """What stands before a frame, but that nothing is left to do with it."""
+    return bytes(VNET.size) + frame[VNET.size : PREFIX]
+
+
 def plain_prefix(dst: int, src: int, via: int, notes: bytes = NO_NOTES) -> bytes:
     """What stands before an Ethernet frame that came from ``via``."""
     return notes + TAP_HEADER.pack(DATA, HOPS, dst, src, via, _ADDRESS_FAMILY)

@@ -1,0 +1,102 @@
+"""What reaches the kernel of what came by a path."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tulle.datapath.sleeve.orders import KnowPeers
+from tulle.datapath.tables import ShortId
+from tulle.host.sleeve.segments import packets
+from tulle.host.sleeve.sleeve import Sleeve
+from tulle.host.sleeve.vnet import PREFIX, VNET, read_tap_header, read_vnet
+from tulle.mesh.peername import PeerName
+from unit.host.sleeve_wire import tap_frame, tcp_superframe, udp_superframe
+
+PEER = PeerName(9)
+
+
+class Tap:
+    """Keeps what it is given; ``old`` ones take no big UDP frames."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.old = False
+
+    def on_data(self, take: object, after: object = None) -> None:
+        """Nothing comes out of it."""
+
+    def write_data(self, pieces: Sequence[bytes]) -> bool:
+        frame = b"".join(pieces)
+        if self.old and frame[1] == 5:
+            return False
+        self.frames.append(frame)
+        return True
+
+
+@pytest.fixture
+def tap() -> Tap:
+    return Tap()
+
+
+@pytest.fixture
+def sleeve(tap: Tap) -> Iterator[Sleeve]:
+    made = Sleeve(0, "127.0.0.1")
+    made.use_tap(tap)  # type: ignore[arg-type]
+    made.do(KnowPeers({ShortId(77): PEER, ShortId(1): PeerName(1), ShortId(2): PeerName(2)}))
+    yield made
+    made.close()
+
+
+def deliver(sleeve: Sleeve, frame: bytes, pieces: int = 1, peer: PeerName = PEER) -> bool:
+    size = -(-len(frame) // pieces)
+    views = [memoryview(bytearray(frame[at : at + size])) for at in range(0, len(frame), size)]
+    return sleeve.deliver(views, peer)
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 40])
+def test_the_kernel_is_told_by_whom_it_came_whatever_the_frame_says(
+    sleeve: Sleeve, tap: Tap, pieces: int
+) -> None:
+    frame = tcp_superframe(bytes(5000))
+    assert deliver(sleeve, frame[:10] + b"\x74" + frame[11:], pieces)
+    (made,) = tap.frames
+    assert read_tap_header(made) == (0x7A, 15, 2, 1, 77, 0x0800)
+    assert made[:10] == frame[:10]
+    assert made[PREFIX:] == frame[PREFIX:]
+
+
+def test_an_unknown_neighbour_delivers_nothing(sleeve: Sleeve, tap: Tap) -> None:
+    assert not deliver(sleeve, tap_frame(bytes(60)), peer=PeerName(5))
+    assert not tap.frames
+    assert sleeve.undelivered == 1
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        tap_frame(b"")[:-1],
+        tap_frame(bytes(13)),
+        tap_frame(bytes(66_000)),
+        VNET.pack(0, 3, 0, 1000, 0, 0) + tap_frame(bytes(60))[10:],
+        VNET.pack(0, 1, 0, 47, 0, 0) + tap_frame(bytes(60))[10:],
+    ],
+    ids=["no-frame", "short", "long", "unknown-kind", "tiny-segments"],
+)
+def test_what_no_kernel_would_have_sent_is_kept_from_ours(sleeve: Sleeve, tap: Tap, frame: bytes) -> None:
+    assert not deliver(sleeve, frame)
+    assert not tap.frames
+
+
+def test_an_old_kernel_gets_big_udp_frames_as_packets(sleeve: Sleeve, tap: Tap) -> None:
+    tap.old = True
+    frame = udp_superframe(bytes(range(256)) * 40)
+    assert deliver(sleeve, frame)
+    assert [made[PREFIX:] for made in tap.frames] == list(packets(bytearray(frame)))
+    assert {read_tap_header(made).via for made in tap.frames} == {77}
+    assert {read_vnet(made) for made in tap.frames} == {(0, 0, 0, 0, 0, 0)}
+
+
+def test_a_plain_frame_is_told_its_ends(sleeve: Sleeve, tap: Tap) -> None:
+    assert sleeve.deliver_plain(bytes(60), PeerName(2), PeerName(1), PEER)
+    assert read_tap_header(tap.frames[0])[:5] == (0x7A, 64, 2, 1, 77)
+    assert not sleeve.deliver_plain(bytes(60), PeerName(2), PeerName(8), PEER)
