@@ -15,7 +15,7 @@ from tulle.daemon.engine import Engine, now
 from tulle.daemon.names import Names
 from tulle.datapath.groups.pruning import GroupTables
 from tulle.datapath.groups.record import Interest, group_of
-from tulle.datapath.sleeve.orders import Count, PathId, SleeveOrder
+from tulle.datapath.sleeve.orders import Arrival, Count, Endpoint, PathId, Refused, SleeveOrder
 from tulle.datapath.tables import Tables
 from tulle.errors import StorageError, UserError
 from tulle.host.groups_watch import Joined
@@ -30,6 +30,7 @@ class FakeDataPath:
         self.groups: list[GroupTables] = []
         self.sent: list[bytes] = []
         self.orders: list[SleeveOrder] = []
+        self.counts: dict[PathId, Count] = {}
         self.waiting: list[bytes] = []
 
     def send_frame(self, frame: bytes) -> None:
@@ -50,7 +51,7 @@ class FakeDataPath:
         self.orders.append(order)
 
     def sleeve_counts(self) -> dict[PathId, Count]:
-        return {}
+        return self.counts
 
 
 class Rig:
@@ -164,6 +165,18 @@ async def test_a_mistake_in_a_turn_does_not_stop_the_clock(
         await turned.wait()
     assert "a mistake" in caplog.text
     assert rig.member.carrier.frames == [b"frame"]
+
+
+async def test_the_node_is_told_what_the_sleeve_has_to_say(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    for name in ("arrived", "refused", "counted"):
+        monkeypatch.setattr(rig.member.node, name, lambda what, at: told.append(what))
+    arrival = Arrival(PathId(1), b"hello", Endpoint("10.99.0.2", 6783), 60)
+    rig.engine.sleeve_reported(arrival)
+    rig.engine.sleeve_reported(Refused(PathId(1), 1400))
+    rig.path.counts = {PathId(1): Count(1, 2, 3, 0)}
+    rig.engine._tick()
+    assert told == [arrival, Refused(PathId(1), 1400), rig.path.counts]
 
 
 async def test_background_work_that_fails_is_logged(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
