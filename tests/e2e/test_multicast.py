@@ -1,8 +1,8 @@
 """Multicast on an underlay that has none: over relays, once to each listener, and nowhere else.
 
-Four hosts in a line, so that all but neighbours talk through others. There is a password; the first two hosts
-trust the wire between them, so that frames pass tunnels as well as the sleeve; the last is behind a router that
-translates addresses: 1 = 2 ~ 3 ~ NAT ~ 4.
+Four hosts in a line, so that all but neighbours talk through others. There is a password; the first two
+hosts trust the wire between them, so that frames pass tunnels as well as the sleeve; the last is behind a
+router that translates addresses: 1 = 2 ~ 3 ~ NAT ~ 4.
 """
 
 import re
@@ -41,9 +41,8 @@ def make_line(lab: Lab) -> Line:
     router = Nat(lab, "home", 4, Kind.SYMMETRIC)
     hosts = [*lab.make_hosts(3), router.host("h4")]
     seen = [*(host.address for host in hosts[:3]), router.outside]
-    lab.switch.cut(
-        (a, b) for one, a in enumerate(seen) for other, b in enumerate(seen) if abs(one - other) > 1
-    )
+    apart = [(one, other) for one in range(4) for other in range(4) if abs(one - other) > 1]
+    lab.switch.cut((seen[one], seen[other]) for one, other in apart)
     for host, before in zip(hosts, [None, *hosts], strict=False):
         trusted = {1: "10.99.0.2/32", 2: "10.99.0.1/32"}.get(host.number, "10.99.255.0/32")
         host.begin_launch("--password", "secret", "--trusted-subnets", trusted, *([before] if before else []))
@@ -292,7 +291,7 @@ def test_routers_are_not_advertised_across_hosts(line: Line) -> None:
 
 
 def test_a_host_without_its_daemon_misses_nothing(line: Line) -> None:
-    """Nobody tells the others what is joined there, so they send everything. (The last test: it stays dead.)"""
+    """Nobody tells the others what is joined there, so they send everything. The last test: it stays dead."""
     group = "239.8.8.8"
     with line.boxes[1].join(group, PORT) as before:
         wait_until(lambda: reaches(line.boxes[0], group, before), what="the group is known")
