@@ -170,6 +170,11 @@ class Connector:
         """Whether the operator named this address (and so vouches for who is there)."""
         return any(address in self._addresses(wanted) for wanted in self._wanted.values())
 
+    def sought(self, address: Address) -> PeerName | None:
+        """Whom we expect at an address that we only heard of; None if anybody is welcome."""
+        pursuit = self._pursuits.get(address)
+        return None if pursuit is None or self.is_configured(address) else pursuit.hint
+
     def dial_failed(self, address: Address, reason: str, now: Instant) -> None:
         """Nobody answered there."""
         pursuit = self._pursuits.get(address)
@@ -289,7 +294,8 @@ class Connector:
         """Whatever was wrong there may be mended."""
         pursuit = self._pursuits.get(address)
         if pursuit is not None and not pursuit.busy:
-            self._pursuits[address] = Pursuit(address, now.mono, pursuit.peer)
+            self._pursuits[address] = Pursuit(address, now.mono, pursuit.hint)
+            self._pursuits[address].peer = pursuit.peer
 
     # -- views -------------------------------------------------------------------------------------------
 

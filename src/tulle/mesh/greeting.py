@@ -25,10 +25,16 @@ _TELLS_ALL = "TopologyPush"
 neighbours of its kind that the sender does not reach, so that nobody else needs to.
 """
 
+SEEKS = "Seeks"
+"""Another of our own: the name of the peer that the dialling end hopes to find."""
+
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What the other end said of itself. ``trusted`` is whether it trusts our address."""
+    """What the other end said of itself. ``trusted`` is whether it trusts our address.
+
+    ``seeks``: whom it dialled, if that is anybody in particular.
+    """
 
     name: PeerName
     nickname: str
@@ -38,6 +44,7 @@ class Greeting:
     trusted: bool
     carriers: tuple[str, ...]
     tells_all: bool
+    seeks: PeerName | None = None
 
 
 class Unacceptable(Exception):
@@ -85,6 +92,7 @@ def read_features(values: Mapping[str, str]) -> Greeting:
         trusted=_boolean(values.get("Trusted", "false")),
         carriers=tuple(values.get("Overlays", "sleeve").split()),
         tells_all=values.get(_TELLS_ALL) == "true",
+        seeks=_name(values[SEEKS]) if SEEKS in values else None,
     )
 
 

@@ -17,6 +17,7 @@ from tulle.mesh.connector import Connector
 from tulle.mesh.dialect import Enquiry, Farewell, Features, Heartbeat, Message, Session
 from tulle.mesh.events import Address, CloseLink, LinkDown, LinkId, LinkUp, Log, MeshEvent
 from tulle.mesh.greeting import (
+    SEEKS,
     Greeting,
     Unacceptable,
     check_identity,
@@ -76,6 +77,9 @@ class LinkKeeper:
         conn_id = self._rng.getrandbits(64)
         ours = features(self._config, self._topology.me.short_id, conn_id, remote[0])
         ours |= as_features(self.terms())
+        sought = self._connector.sought(remote) if outbound else None
+        if sought is not None:
+            ours[SEEKS] = format_name(sought)
         private_key = self._rng.randbytes(32)
         session = self._session_factory(outbound, ours, self._config.password, private_key)
         link = Link(link_id, remote, local, outbound, session, now)
@@ -99,6 +103,7 @@ class LinkKeeper:
         link.carriers = common_carriers(self._config, theirs)
         link.both_trusted = theirs.trusted and self._config.trusts(link.remote[0])
         self._check_stranger(link, theirs)
+        self._check_sought(link, theirs)
         self._register(link, theirs.name, now)
 
     def close(self, link: Link, reason: str, now: Instant) -> None:
@@ -190,6 +195,16 @@ class LinkKeeper:
             raise Unacceptable(
                 f"the address was heard of, but {format_name(theirs.name)} there is not a known peer"
             )
+
+    def _check_sought(self, link: Link, theirs: Greeting) -> None:
+        """A dial that finds somebody else must not take the place of the link to that peer.
+
+        Private addresses are heard of that belong to one host at one site and to another at ours.
+        """
+        sought = self._connector.sought(link.remote) if link.outbound else theirs.seeks
+        found = theirs.name if link.outbound else self._config.name
+        if sought not in (None, found) and theirs.name in self._links.fresh:
+            raise Unacceptable(f"{format_name(found)} is there, not the peer that was looked for")
 
     def _register(self, link: Link, peer: PeerName, now: Instant) -> None:
         old = self._links.up.get(peer)

@@ -24,6 +24,8 @@ class Pursuit:
     def __init__(self, address: Address, due: float, hint: PeerName | None) -> None:
         self.address = address
         self.due = due
+        self.hint = hint
+        """Whom we hope to find there; ``peer`` is who answered there last, and that until somebody has."""
         self.peer = hint
         self.error: str | None = None
         self.never = False

@@ -1,9 +1,11 @@
 """A host whose addresses change: stale links are replaced while they stand; addresses found are dialled."""
 
+from mesh.builders import config, edge, summary
 from mesh.stage import Stage
 from tulle.mesh.connection import DOUBT_SECONDS
-from tulle.mesh.dialect import Enquiry, Heartbeat
+from tulle.mesh.dialect import Enquiry, Features, Heartbeat
 from tulle.mesh.events import Address, CloseLink, Dial, LinkDown, LinkId, LinkUp, MeshEvent
+from tulle.mesh.greeting import features
 from tulle.mesh.peername import PeerName
 
 TARGET = ("10.0.0.2", 6783)
@@ -195,3 +197,58 @@ def test_without_discovery_nobody_is_dialled_that_the_operator_did_not_name() ->
     stage = Stage(discovery=False)
     stage.mesh.found(PEER, MET, stage.now)
     assert dials(stage.pass_time(60)) == []
+
+
+# Addresses where somebody else is
+
+
+def test_a_dial_says_whom_it_hopes_to_find() -> None:
+    stage = Stage()
+    stage.mesh.found(PEER, MET, stage.now)
+    stage.pass_time(1)
+    assert stage.sessions[stage.dialled(MET)].features["Seeks"] == "00:00:00:00:00:02"
+
+
+def test_at_an_address_that_the_operator_named_anybody_is_welcome() -> None:
+    stage = Stage()
+    stage.mesh.connect(["10.0.0.2"], False, stage.now)
+    stage.pass_time(0)
+    assert "Seeks" not in stage.sessions[stage.dialled(TARGET)].features
+
+
+def other_than_sought(stage: Stage) -> LinkId:
+    """Peer 3 answers where peer 2 was met."""
+    stage.mesh.found(PEER, MET, stage.now)
+    stage.pass_time(1)
+    link = stage.dialled(MET)
+    stage.greet(link, 3, stage.our_conn_id(link))
+    return link
+
+
+def test_another_peer_that_has_a_link_already_keeps_it() -> None:
+    stage = Stage()
+    old = stage.meet(3, conn_id=7)
+    stage.pass_time(1)
+    link = other_than_sought(stage)
+    events = stage.mesh.collect()
+    assert [event.link for event in events if isinstance(event, CloseLink)] == [link]
+    assert [view.link for view in stage.mesh.links()] == [old]
+    assert dials(stage.pass_time(30)) == []
+
+
+def test_another_peer_without_a_link_is_as_good() -> None:
+    stage = Stage()
+    stage.tell(stage.meet(4), 4, summary(4, 1, edge(3)), summary(3, 1))
+    link = other_than_sought(stage)
+    assert link in {view.link for view in stage.mesh.links()}
+
+
+def test_who_is_dialled_in_place_of_another_keeps_its_link_as_well() -> None:
+    stage = Stage()
+    old = stage.meet(2, conn_id=7)
+    stage.pass_time(1)
+    mistaken = stage.accept(("10.0.0.2", 40001))
+    assert mistaken is not None
+    said = features(config(2), 2, stage.our_conn_id(mistaken), "10.0.0.1") | {"Seeks": "00:00:00:00:00:09"}
+    stage.give(mistaken, Features(said))
+    assert [view.link for view in stage.mesh.links()] == [old]
