@@ -13,6 +13,12 @@ from tulle.mesh.mesh import Mesh
 PACE = 0.05
 """Seconds between two computations for what others say; what happens to the trees counts at once."""
 
+PACE_OF_BRANCH = 50e-6
+"""Seconds more for each branch, so that a hub of hundreds of hosts is not busy with this alone."""
+
+SLOWEST_PACE = 0.5
+"""Seconds. A join must be in effect within one."""
+
 
 class Multicast:
     """The channel of groups, and what follows from it for the kernel."""
@@ -24,18 +30,19 @@ class Multicast:
         self._mesh = mesh
         self._trees: Tables | None = None
         self._generation = 0
-        self._done = -math.inf
+        self._due = -math.inf
         self._last: GroupTables | None = None
 
     def prune(self, tables: Tables, ghosts: Sequence[Ghost], now: Instant) -> GroupTables | None:
         """What to prune in the trees of these tables; None if nothing has changed, or it is not yet time."""
         if tables is self._trees and not self._is_due(now):
             return None
-        self._trees, self._generation, self._done = tables, self.channel.generation, now.mono
+        self._trees, self._generation = tables, self.channel.generation
         mesh = self._mesh
         live = {*mesh.routes.unicast, mesh.self_name}
         owners = {ShortId(one): name for one, name in mesh.short_ids.items() if name in live}
         pruned = prune(tables, owners, mesh.routes, ghosts, self.channel.interests)
+        self._due = now.mono + min(PACE + PACE_OF_BRANCH * len(pruned.branches), SLOWEST_PACE)
         if pruned == self._last:
             return None
         self._last = pruned
@@ -44,7 +51,7 @@ class Multicast:
     def next_deadline(self) -> float:
         """When the channel has something to do, or ``prune``."""
         stale = self._generation != self.channel.generation
-        return min(self.channel.next_deadline(), self._done + PACE if stale else math.inf)
+        return min(self.channel.next_deadline(), self._due if stale else math.inf)
 
     def _is_due(self, now: Instant) -> bool:
-        return self._generation != self.channel.generation and now.mono >= self._done + PACE
+        return self._generation != self.channel.generation and now.mono >= self._due

@@ -20,7 +20,7 @@ from tulle.mesh.peername import PeerName, name_bytes
 Branch = NewType("Branch", int)
 """64 bits."""
 
-MAX_BRANCHES = 16384
+MAX_BRANCHES = 65536
 MAX_LISTENING = 65536
 """What the kernel's tables hold in one state; branches beyond that get everything."""
 
@@ -61,20 +61,20 @@ def prune(
     if any(ghost.name is None for ghost in ghosts):
         return GroupTables()  # which branch they hang on is not known
     willing = frozenset(name for name, interest in interests.items() if not interest.everything)
+    named: dict[frozenset[PeerName], Branch | None] = {}
     branches: dict[Twig, Branch] = {}
     listening: set[tuple[Branch, Group]] = set()
-    seen: set[Branch] = set()
     for twig, peers in _twigs(tables, owners, trees, ghosts):
-        if not peers <= willing or len(branches) == MAX_BRANCHES:
-            continue
-        branch = branch_of(peers)
-        if branch not in seen:
-            wanted = {(branch, group) for name in peers for group in interests[name].groups}
-            if len(listening) + len(wanted) > MAX_LISTENING:
-                continue
-            seen.add(branch)
-            listening |= wanted
-        branches[twig] = branch
+        if peers not in named:
+            branch = branch_of(peers)
+            wanted = {(branch, group) for name in peers & willing for group in interests[name].groups}
+            fits = len(listening) + len(wanted) <= MAX_LISTENING
+            named[peers] = branch if peers <= willing and fits else None
+            if named[peers] is not None:
+                listening |= wanted
+        found = named[peers]
+        if found is not None and len(branches) < MAX_BRANCHES:
+            branches[twig] = found
     return GroupTables(branches, frozenset(listening))
 
 

@@ -12,7 +12,7 @@
 #include <linux/ipv6.h>
 #include "talks.h"
 
-#define MAX_BRANCHES 32768
+#define MAX_BRANCHES 131072
 #define MAX_LISTENERS 131072
 #define MOST_HEADERS 4      /* between the IPv6 header and what it carries; a packet with more has something to hide */
 #define IGMP_QUERY 0x11
