@@ -13,8 +13,10 @@ we make as sure as the network allows:
 The question is a request for space outside the whole range: nobody owns any there, so every peer, Weave
 Net's too, answers with a denial and its ring.
 
-Two peers may take over the same ranges at once; the order of the repairing merge then decides for one of
-them.
+Two peers may remove the same one at once. So the ranges go not to whoever asks but to an heir that everybody
+finds alike among the owners: both then say the same, and nobody gives out what another one has too. Only by
+force they go to the asker, who then knows better than the others; two who force it at once have the same
+addresses for a moment, and the order of the repairing merge decides for one of them.
 """
 
 from collections.abc import Callable, Iterable
@@ -125,6 +127,13 @@ class Takeovers:
         """When the next inquiry has waited long enough."""
         return min((min(inquiry.soon, inquiry.late) for inquiry in self._inquiries), default=float("inf"))
 
+    def _heir(self, inquiry: _Inquiry) -> PeerName:
+        """Who gets the ranges: with as little regard as can be to who else there is, for views may differ."""
+        owners = self._territory.ring.owners - {inquiry.peer}
+        if inquiry.force or not owners:
+            return self._territory.me
+        return min(owners, key=lambda owner: owner ^ inquiry.peer)
+
     def _absent(self, peer: PeerName) -> list[PeerName]:
         return sorted(self._territory.ring.owners - self._reachable - {peer, self._territory.me})
 
@@ -166,7 +175,7 @@ class Takeovers:
         unasked = sorted({*self._absent(inquiry.peer), *silent})
         if self._refused(inquiry, unasked):
             return
-        ranges = self._territory.transfer(inquiry.peer, self._territory.me)
+        ranges = self._territory.transfer(inquiry.peer, self._heir(inquiry))
         self._journal.answer(inquiry.ticket, TakenOver(inquiry.peer, tuple(ranges), tuple(unasked)))
         if ranges:
             self._took(now)

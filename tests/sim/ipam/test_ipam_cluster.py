@@ -294,6 +294,7 @@ def test_a_removed_peer_comes_back_gives_up_its_ranges_and_keeps_its_containers(
     cluster.run(2)
     assert isinstance(cluster.result(1, ticket), TakenOver)
     first = cluster.claim(1, "thief", str(kept[0]))
+    cluster.run(2)
     assert cluster.result(1, first) == kept[0]
     cluster.start(3)
     cluster.run(10)

@@ -52,7 +52,7 @@ class Office:
         return events[0].result if isinstance(events[0], Done) else str(events[0].error)
 
 
-def test_everybody_is_asked_and_then_the_ranges_are_ours() -> None:
+def test_everybody_is_asked_and_then_the_ranges_change_hands() -> None:
     office = Office(B, C)
     office.start()
     assert office.asked == [B, C]
@@ -157,3 +157,19 @@ def test_a_host_that_leaves_takes_nothing_over_any_more() -> None:
     assert DEAD in office.land.ring.owners
     office.start()
     assert str(office.result()) == "gone"
+
+
+def test_two_who_remove_the_same_peer_say_the_same() -> None:
+    one, other = Office(B, C), Office(A, C)
+    other.land.me = B
+    for office in (one, other):
+        office.start()
+        office.answer(A, B, C)
+    assert one.land.ring == other.land.ring
+
+
+def test_by_force_the_asker_gets_it() -> None:
+    office = Office(B, C)
+    office.start(force=True)
+    office.answer(B, C)
+    assert sum(piece.size for piece in office.land.ring.owned_ranges(A)) == 8
