@@ -13,6 +13,7 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the recordings, when not run by pytest
 
+from on_groups import fuzz_groups, group_seeds
 from on_ipam import fuzz_ipam, ipam_seeds
 from on_mesh import fuzz_mesh, mesh_seeds
 from on_names import fuzz_names, names_seeds
@@ -199,6 +200,7 @@ TARGETS: dict[str, Target] = {
     "life-of-mesh": fuzz_mesh,
     "life-of-ipam": fuzz_ipam,
     "life-of-names": fuzz_names,
+    "life-of-groups": fuzz_groups,
     "life-of-sleeve": fuzz_sleeve,
     "life-of-paths": fuzz_paths,
     "life-of-weave-sleeve": fuzz_weave_sleeve,
@@ -212,6 +214,7 @@ OWN_SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "life-of-mesh": mesh_seeds,
     "life-of-ipam": ipam_seeds,
     "life-of-names": names_seeds,
+    "life-of-groups": group_seeds,
     "life-of-weave-sleeve": weave_sleeve_seeds,
 }
 """Further inputs to start from, for targets that take an input apart in a way of their own."""
