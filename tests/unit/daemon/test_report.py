@@ -1,6 +1,6 @@
 """What the daemon knows, in the report's shape."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import Any, cast
 
 from node.world import RANGE, Member, World
@@ -8,6 +8,7 @@ from node.world import RANGE, Member, World
 from tulle.api.report import ConnectionReport, RouterReport
 from tulle.daemon.report import dns_report, ipam_report, router_report, timestamp
 from tulle.datapath.carrier import CarrierState, CarrierStatus
+from tulle.datapath.groups.record import group_of
 from tulle.datapath.tables import ShortId
 from tulle.host.bpf.layout import Counter, Traffic
 
@@ -61,6 +62,18 @@ def test_an_established_connection_with_its_carrier_and_traffic() -> None:
         ("08", TWO),
         ("09", "00:00:00:00:00:00"),
     ]
+
+
+def test_who_listens_to_which_multicast_group() -> None:
+    world = World()
+    one, two = world.pair()
+    groups = frozenset(group_of(ip_address(text)) for text in ("239.1.2.3", "ff05::1", "224.0.0.251"))
+    one.node.multicast.channel.want(groups, "", world.now)
+    two.node.multicast.channel.want(groups, "its bridge cannot tell", world.now)
+    world.pass_time(1)
+    first, second = report(world, one).multicast_interests
+    assert (first.peer, first.groups, first.everything) == (ONE, ["239.1.2.3", "ff05::1"], False)
+    assert (second.peer, second.groups, second.everything) == (TWO, [], True)
 
 
 def test_peers_and_routes() -> None:
