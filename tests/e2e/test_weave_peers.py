@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 from weave_peer import WeavePeer
@@ -56,7 +56,25 @@ def test_a_peer_of_the_original_kind(lab: Lab, password: str, mtu: int) -> None:
         wait_until(lambda: far.pings(THEIR_CONTAINER), 20, "the host behind reaches it over a relay")
         assert peer.pings(far_address.ip, 2, timeout=20)
         assert bytes.fromhex(behind.report()["Router"]["Name"].replace(":", "")) in peer.where.values()
+        everybody_is_heard_once(peer, box, far, address.network)
         smaller_path(ours, theirs, box, mtu)
+    with weave_peer(theirs, password) as again:
+        dialled(again, theirs, ours)
+        assert again.pings(address.ip, 3, timeout=20), "a peer that comes back is as good as new"
+
+
+def everybody_is_heard_once(peer: WeavePeer, box: Container, far: Container, network: IPv4Network) -> None:
+    """Broadcasts of our containers, near and behind a relay, reach the original once each."""
+    for container, word in ((box, b"from near"), (far, b"from far")):
+        with container.socket() as out:
+            out.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            out.sendto(word, (str(network.broadcast_address), 6000))
+        wait_until(lambda word=word: heard(peer, word) > 0, 5, "the broadcast is heard")
+    assert [heard(peer, word) for word in (b"from near", b"from far")] == [1, 1]
+
+
+def heard(peer: WeavePeer, word: bytes) -> int:
+    return sum(word in frame for frame in peer.container.heard)
 
 
 def smaller_path(ours: Host, theirs: Host, box: Container, mtu: int) -> None:

@@ -148,6 +148,8 @@ class Container:
             if packet[7] == 1:
                 answer = arp(2, self.mac, self.ip, packet[8:14], sender)
                 return packet[8:14] + self.mac + b"\x08\x06" + answer
+        elif frame[0] & 1:
+            self.heard.append(frame)
         elif kind == b"\x08\x00" and IPv4Address(packet[16:20]) == self.ip and packet[9] == 1:
             total = int.from_bytes(packet[2:4], "big")
             source, message = IPv4Address(packet[12:16]), packet[20:total]
@@ -157,8 +159,6 @@ class Container:
                 return frame[6:12] + self.mac + b"\x08\x00" + ipv4(self.ip, source, 1, answer)
             if message[0] == 0:
                 self.answered.add(int.from_bytes(message[6:8], "big"))
-        elif frame[0] & 1:
-            self.heard.append(frame)
         return None
 
 
