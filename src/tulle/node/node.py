@@ -385,7 +385,8 @@ class Node:
         self._tables_due = min(self._tables_due, self._tables_done + TABLES_PACE)
 
     def _name_peers(self) -> None:
-        named = {ShortId(short_id): peer for short_id, peer in self.mesh.short_ids.items()}
+        named = {} if self._shortcuts is None else self._shortcuts.names()
+        named |= {ShortId(short_id): peer for short_id, peer in self.mesh.short_ids.items()}
         if named != self._named:
             self._named = named
             self._events.append(SleeveDo(KnowPeers(named)))
@@ -399,7 +400,7 @@ class Node:
         self._topology_changed(now)
 
     def _picture(self) -> MeshPicture:
-        shortcuts = self._shortcuts.hops(self._short_ids()) if self._shortcuts is not None else {}
+        shortcuts = self._shortcuts.hops() if self._shortcuts is not None else {}
         return picture_of(self.mesh, self._carriers, self._lingering, shortcuts)
 
     def _compute_tables(self, now: Instant) -> None:

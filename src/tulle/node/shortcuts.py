@@ -23,9 +23,13 @@ from tulle.node.rendezvous.rendezvous import Introduce, Rendezvous
 
 @dataclass(slots=True)
 class _Shortcut:
-    """A path that was asked for. ``endpoint``: where frames go by it; None until it has worked."""
+    """A path that was asked for. ``endpoint``: where frames go by it; None until it has worked.
+
+    ``short_id`` is the peer's, or was when the mesh last knew it.
+    """
 
     path: PathId
+    short_id: ShortId | None
     works: bool = False
     endpoint: Endpoint | None = None
 
@@ -61,9 +65,11 @@ class Shortcuts:
         """Peers, links or short ids are others than before."""
         me = self._mesh.peers()[self._mesh.self_name]
         linked = {link.name for link in me.connections if link.established}
-        self._rendezvous.want(self._mesh.routes.unicast_all.keys() - linked, now)
+        self._rendezvous.want(self._mesh.routes.unicast_all.keys(), linked, now)
         for peer, shortcut in self._paths.items():
-            self._sleeve.rename(shortcut.path, short_ids.get(peer), now)
+            if peer in short_ids and shortcut.short_id != short_ids[peer]:
+                shortcut.short_id = short_ids[peer]
+                self._sleeve.rename(shortcut.path, shortcut.short_id, now)
 
     def aimed(self, order: AimPath, now: Instant) -> None:
         """The sleeve has found where the other end of one of its paths is."""
@@ -94,7 +100,7 @@ class Shortcuts:
             if isinstance(event, Introduce):
                 short_id = short_ids.get(event.peer)
                 path = self._sleeve.introduce(event.peer, short_id, event.path, event.endpoints, now)
-                self._paths[event.peer] = _Shortcut(path)
+                self._paths[event.peer] = _Shortcut(path, short_id)
         return bool(events)
 
     # -- time ----------------------------------------------------------------------------------------------
@@ -111,12 +117,16 @@ class Shortcuts:
 
     # -- asked ---------------------------------------------------------------------------------------------
 
-    def hops(self, short_ids: Mapping[PeerName, ShortId]) -> dict[PeerName, Hop]:
+    def hops(self) -> dict[PeerName, Hop]:
         """The peers that can be reached by a shortcut now."""
+        return {peer: sleeve_hop(short_id) for short_id, peer in self.names().items()}
+
+    def names(self) -> dict[ShortId, PeerName]:
+        """Their short ids: the mesh may have forgotten such a peer."""
         return {
-            peer: sleeve_hop(short_ids[peer])
+            shortcut.short_id: peer
             for peer, shortcut in self._paths.items()
-            if shortcut.works and peer in short_ids
+            if shortcut.works and shortcut.short_id is not None
         }
 
     def views(self) -> list[ShortcutView]:

@@ -182,7 +182,7 @@ class Host:
 
     def reaches(self, peer: PeerName) -> bool:
         """Whether frames for this peer take a shortcut."""
-        return peer in self.shortcuts.hops({peer: short_id(peer)})
+        return peer in self.shortcuts.hops()
 
     def _hear(self, now: Instant) -> bool:
         events = self.sleeve.collect()

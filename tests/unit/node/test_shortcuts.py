@@ -70,8 +70,8 @@ def high(world: World) -> Host:
 
 def test_two_peers_find_each_other_by_their_own_addresses(world: World, low: Host, high: Host) -> None:
     world.run(4)
-    assert low.shortcuts.hops(IDS) == {HIGH: sleeve_hop(IDS[HIGH])}
-    assert high.shortcuts.hops(IDS) == {LOW: sleeve_hop(IDS[LOW])}
+    assert low.shortcuts.hops() == {HIGH: sleeve_hop(IDS[HIGH])}
+    assert high.shortcuts.hops() == {LOW: sleeve_hop(IDS[LOW])}
     assert "direct path" in low.log[0]
 
 
@@ -96,12 +96,12 @@ def test_a_path_that_dies_is_out_of_use_within_two_seconds_and_comes_back(world:
     world.run(40)
     world.cut()
     world.run(2.5)
-    assert low.shortcuts.hops(IDS) == {}
+    assert low.shortcuts.hops() == {}
     assert low.mesh.met_at == {HIGH: None}
     assert "lost" in low.log[-1]
     world.heal()
     world.run(10)
-    assert low.shortcuts.hops(IDS) != {}
+    assert low.shortcuts.hops() != {}
 
 
 def test_peers_that_move_find_each_other_again(world: World, low: Host, high: Host) -> None:
@@ -110,7 +110,7 @@ def test_peers_that_move_find_each_other_again(world: World, low: Host, high: Ho
         host.leave()
         host.settle(world.network, ip)
     world.run(10)
-    assert low.shortcuts.hops(IDS) != {}
+    assert low.shortcuts.hops() != {}
     assert low.mesh.met_at == {HIGH: ("172.16.0.6", 6783)}
 
 
@@ -119,28 +119,43 @@ def test_a_link_ends_the_shortcut_and_all_that_belongs_to_it(world: World, low: 
     low.mesh.established = {HIGH}
     low.topology_changed()
     world.run(0.1)
-    assert low.shortcuts.hops(IDS) == {}
+    assert low.shortcuts.hops() == {}
     assert low.open_paths == []
     assert low.shortcuts.views() == []
     assert low.mesh.met_at == {HIGH: None}
 
 
-def test_without_a_short_id_no_frames_can_go_there(world: World, low: Host) -> None:
+def test_a_shortcut_outlives_the_mesh_and_its_peer_keeps_its_short_id(world: World, low: Host) -> None:
     world.run(4)
-    assert low.shortcuts.hops({LOW: IDS[LOW]}) == {}
+    low.know()
+    world.run(10)
+    assert low.shortcuts.hops() == {HIGH: sleeve_hop(IDS[HIGH])}
+    assert low.shortcuts.names() == {IDS[HIGH]: HIGH}
+    low.know(HIGH)
+    world.run(10)
+    assert len(low.open_paths) == 1
+
+
+def test_a_shortcut_that_dies_without_a_mesh_is_given_up(world: World, low: Host) -> None:
+    world.run(4)
+    low.know()
+    world.cut()
+    world.run(4)
+    assert low.shortcuts.hops() == {}
+    assert low.open_paths == []
 
 
 @pytest.mark.parametrize("password", [None, b"another"])
 def test_peers_with_different_passwords_do_not_meet(password: bytes | None) -> None:
     world = World(high_password=password)
     world.run(20)
-    assert world.low.shortcuts.hops(IDS) == {}
+    assert world.low.shortcuts.hops() == {}
 
 
 def test_without_a_password_paths_are_plain() -> None:
     world = World(None, None)
     world.run(4)
-    assert world.low.shortcuts.hops(IDS) != {}
+    assert world.low.shortcuts.hops() != {}
     assert [path.keys for path in world.low.open_paths] == [None]
 
 

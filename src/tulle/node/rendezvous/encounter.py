@@ -8,7 +8,6 @@ from tulle.datapath.sleeve.orders import Endpoint, NativePath
 from tulle.mesh.backoff import Backoff
 from tulle.mesh.peername import PeerName
 
-
 LONGEST_PAUSE = 240.0
 """Seconds between two attempts of a pair that has no prospect: new addresses of either end shorten it."""
 
@@ -45,7 +44,7 @@ class Encounter:
 
     ``leads``: we make the offers; the other end only asks for them. ``due`` is when we next say something by
     ourselves, ``until`` when we stop waiting for what the talk lacks, ``patience`` when a try counts as
-    failed. ``local``: where the peer is in its own network, as it says.
+    failed. ``local``: where the peer is in its own network, as it says. ``reachable``: over the mesh.
     """
 
     peer: PeerName
@@ -62,6 +61,7 @@ class Encounter:
     met_at: float = math.inf
     agreed: Agreed | None = None
     local: frozenset[Endpoint] = frozenset()
+    reachable: bool = True
     tries: int = 0
     reason: str = "not tried yet"
     backoff: Backoff = field(default_factory=lambda: Backoff(LONGEST_PAUSE))

@@ -110,11 +110,18 @@ class Rendezvous:
 
     # -- told by the node ----------------------------------------------------------------------------------
 
-    def want(self, peers: Set[PeerName], now: Instant) -> None:
-        """These peers can be reached over the mesh and have no direct link to us; others no shortcut."""
-        for peer in self._encounters.keys() - peers:
-            self._leave(self._encounters.pop(peer))
-        for peer in sorted(peers - self._encounters.keys()):
+    def want(self, reachable: Set[PeerName], linked: Set[PeerName], now: Instant) -> None:
+        """Whom the mesh reaches, and who of them needs no shortcut because there is a link that works.
+
+        A shortcut that works is kept when the mesh loses its peer: perhaps all that both knew was a host that
+        is being restarted.
+        """
+        wanted = reachable - linked
+        for peer, encounter in list(self._encounters.items()):
+            encounter.reachable = peer in wanted
+            if not encounter.reachable and (peer in linked or encounter.path is not Path.MET):
+                self._leave(self._encounters.pop(peer))
+        for peer in sorted(wanted - self._encounters.keys()):
             leads, settled = self._me < peer, now.mono + SETTLE_SECONDS * (0.5 + self._rng.random())
             due = settled if leads else math.inf
             self._encounters[peer] = Encounter(peer, leads, due, said_at=settled - PAUSE_SECONDS)
@@ -138,6 +145,9 @@ class Rendezvous:
         """It works no longer. The sleeve goes on trying until there is another."""
         encounter = self._encounters.get(peer)
         if encounter is None or encounter.path is not Path.MET:
+            return
+        if not encounter.reachable:
+            self._leave(self._encounters.pop(peer))
             return
         encounter.path, encounter.reason = Path.LOST, reason
         if now.mono - encounter.met_at >= STABLE_SECONDS:
