@@ -100,6 +100,10 @@ class ReachCarrier:
             return CarrierStatus(CarrierState.ESTABLISHED, MTU, None, False, "")
         return CarrierStatus(CarrierState.TRYING, None, None, False, "no frames pass")
 
+    def lacks(self, link: LinkId) -> int | None:
+        """No path is too narrow here."""
+        return None
+
     def collect(self) -> list[CarrierEvent]:
         """See ``Carrier``."""
         events, self._events = self._events, []

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from random import Random
 from typing import ClassVar
 
@@ -78,6 +79,29 @@ class AllGranted(Operation):
         if judge.granted and judge.local < self.local * judge.granted:
             raise Violation(f"only {judge.local} of {judge.granted} allocations were local")
         judge.count_anew()
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAreShown(Operation):
+    """The addresses that two containers have are those that some host reports as used twice."""
+
+    is_check: ClassVar[bool] = True
+
+    def apply(self, world: World) -> None:
+        """Look."""
+        shown = {
+            stray.address
+            for machine in world.running()
+            if machine.daemon is not None
+            for stray in machine.daemon.ipam.status().strays
+        }
+        shared = world.judge.shared_addresses()
+        if shared != shown:
+            raise Violation(f"in use twice are {_listed(shared)}; shown are {_listed(shown)}")
+
+
+def _listed(addresses: set[IPv4Address]) -> str:
+    return ", ".join(map(str, sorted(addresses))) or "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What must hold at every moment of every run, looked at after everything that a daemon does."""
 
 from collections import Counter, defaultdict
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 
 from tulle.ipam.config import network_range
 from tulle.ipam.events import Done, Failed
@@ -72,9 +72,9 @@ class Judge:
         """How many containers were started in the whole run, and how many of them locally."""
         return self.total_granted + self.granted, self.total_local + self.local
 
-    def shared_addresses(self) -> int:
-        """How many addresses two containers have now."""
-        return sum(len(holders) > 1 for holders in self._holders.values())
+    def shared_addresses(self) -> set[IPv4Address]:
+        """The addresses that two containers have now."""
+        return {IPv4Address(address) for address, holders in self._holders.items() if len(holders) > 1}
 
     def _duplicate(self, text: str) -> None:
         self.duplicates += 1

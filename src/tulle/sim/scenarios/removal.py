@@ -2,8 +2,8 @@
 
 from ipaddress import IPv4Network
 
-from tulle.sim.checks import Settle
-from tulle.sim.operations import Crash, Heal, Partition, Rmpeer, Start
+from tulle.sim.checks import Settle, SharedAreShown
+from tulle.sim.operations import Crash, Excuse, Heal, Partition, Rmpeer, Start
 from tulle.sim.plan import Plan
 from tulle.sim.scenario import scenario
 from tulle.sim.settings import Settings
@@ -28,15 +28,37 @@ def _launches(plan: Plan, hosts: tuple[int, ...], times: int) -> None:
 
 @scenario("rmpeer-across-a-partition", "4.5", "S50")
 def rmpeer_across_a_partition(plan: Plan) -> None:
-    """rmpeer of a host that is alive on the other side of a partition gives no address out twice."""
+    """rmpeer of a host that is alive on the other side of a partition, together with another, is refused, at
+    whatever moment it comes: no address is given out twice.
+    """
     _busy_cluster(plan, 5)
-    groups = plan.split()
-    plan.do(Partition(groups))
-    plan.wait(plan.rng.random() * 20)
-    plan.do(Rmpeer(plan.rng.choice(groups[0]), plan.rng.choice(groups[1])))
-    plan.wait(7)
-    _launches(plan, tuple(plan.hosts), 20)
+    hosts = plan.rng.sample(plan.hosts, 5)
+    near, far = tuple(hosts[:3]), tuple(hosts[3:])
+    plan.do(Partition((near, far)))
+    for _ in range(4):
+        plan.wait(plan.rng.random() * 20)
+        here, there = plan.rng.sample((near, far), 2)
+        plan.do(Rmpeer(plan.rng.choice(here), plan.rng.choice(there)))
+        _launches(plan, tuple(plan.hosts), 5)
     plan.do(Heal())
+
+
+@scenario("rmpeer-of-a-lone-host", "4.5")
+def rmpeer_of_a_lone_host(plan: Plan) -> None:
+    """A host that is alive and cut off from everybody looks like one that is gone, and rmpeer believes
+    who says so: addresses can be in use twice then. After the heal all agree again, and every such address is
+    shown as what it is.
+    """
+    _busy_cluster(plan, 4)
+    alone = plan.some_host()
+    others = tuple(host for host in plan.hosts if host != alone)
+    plan.do(Partition(((alone,), others)))
+    plan.wait(30 + plan.rng.random() * 60)
+    plan.do(Excuse(f"h{alone} was removed while it lived"), Rmpeer(plan.rng.choice(others), alone))
+    _launches(plan, tuple(plan.hosts), 30)
+    plan.do(Heal(), Settle(90, answered=False))
+    plan.wait(70)
+    plan.do(SharedAreShown())
 
 
 @scenario("rmpeer-by-two", "4.5", "S50")
