@@ -23,3 +23,9 @@ def test_what_the_kernel_lacks_is_left_out(host: Namespace) -> None:
 def test_a_refused_value_is_said(host: Namespace) -> None:
     with pytest.raises(UserError, match=r"net/ipv4/ip_forward could not be set to nonsense"):
         host.inside(lambda: sysctl.write({"ipv4/ip_forward": "nonsense"}))
+
+
+def test_the_kernel_forgets_what_it_was_told_of_narrow_paths(host: Namespace) -> None:
+    host.inside(lambda: sysctl.trigger("ipv4/route/flush"))
+    with pytest.raises(UserError, match="net/ipv4/route/nothing could not be used"):
+        host.inside(lambda: sysctl.trigger("ipv4/route/nothing"))

@@ -22,7 +22,7 @@ from tulle.host.groups_watch import Joined
 from tulle.instant import Instant
 from tulle.ipam.events import Done, Failed
 from tulle.mesh.events import Address, CloseLink, Dial, LinkId, Resolve, Writable
-from tulle.node.events import Frame, Note, SleeveDo, UseGroups, UseTables
+from tulle.node.events import ForgetPathMtus, Frame, Note, SleeveDo, UseGroups, UseTables
 from tulle.node.node import Node
 
 log = logging.getLogger("tulle")
@@ -45,6 +45,9 @@ class DataPath(Protocol):
 
     def use_groups(self, tables: GroupTables) -> None:
         """Bring the kernel's tables of multicast groups up to date."""
+
+    def forget_path_mtus(self) -> None:
+        """Have the kernel find out again how big packets may be."""
 
     def sleeve_do(self, order: SleeveOrder) -> None:
         """Carry out what the node wants of the sleeve."""
@@ -79,6 +82,7 @@ class Engine:
             SleeveDo: lambda event: datapath.sleeve_do(event.order),
             UseTables: lambda order: datapath.use_tables(order.tables),
             UseGroups: lambda order: datapath.use_groups(order.tables),
+            ForgetPathMtus: lambda order: datapath.forget_path_mtus(),
             Done: lambda answer: self.tickets.done(answer.ticket, answer.result),
             Failed: lambda answer: self.tickets.failed(answer.ticket, answer.error),
             Note: lambda note: log.log(LEVELS[note.level], "%s", note.text),

@@ -16,6 +16,7 @@ from tulle.datapath.groups.pruning import GroupTables
 from tulle.datapath.sleeve.orders import Arrival, Count, PathId, Refused, SleeveOrder
 from tulle.datapath.tables import CarrierKind, Tables
 from tulle.errors import UserError
+from tulle.host import sysctl
 from tulle.host.attachments import Attachment
 from tulle.host.bpf.libbpf import BpfUnavailable
 from tulle.host.bridge import (
@@ -133,6 +134,13 @@ class Kernel:
     def use_groups(self, tables: GroupTables) -> None:
         """Copy multicast by these tables."""
         self.path.groups.apply(tables)
+
+    def forget_path_mtus(self) -> None:
+        """Have the kernel find out again how big packets may be, to wherever."""
+        try:
+            sysctl.trigger("ipv4/route/flush")
+        except UserError as error:
+            log.warning("%s; tunnels over paths that have become wider will wait for ten minutes", error)
 
     def watch_groups(self, take: Callable[[Joined], None]) -> None:
         """Call ``take`` from now on with the multicast groups that have listeners here."""

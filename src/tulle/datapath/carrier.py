@@ -155,6 +155,9 @@ class Carrier(Protocol):
     def control(self, link: LinkId, tag: int, payload: bytes, now: Instant) -> None:
         """A message from the carrier at the other end. What it does not know it ignores."""
 
+    def lacks(self, link: LinkId) -> int | None:
+        """The path MTU that a link needs for this carrier, if nothing but that is in its way; else None."""
+
     def doubt(self, link: LinkId, now: Instant) -> None:
         """Another way to this link's peer has gone silent: find out soon whether ours still works."""
 

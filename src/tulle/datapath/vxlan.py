@@ -40,6 +40,9 @@ from tulle.mesh.events import LinkId
 ACKNOWLEDGE = 0
 """The control message "your heartbeats arrive"."""
 
+OVERHEAD = 50
+"""Bytes that a tunnel adds to a packet: headers of IP, UDP, VXLAN and the inner Ethernet."""
+
 WATCH_INTERVAL = 2.0
 
 
@@ -146,6 +149,13 @@ class VxlanCarrier:
         if path is not None and tag == ACKNOWLEDGE:
             path.heartbeats.acknowledge(now.mono)
             self._review(path, now.mono)
+
+    def lacks(self, link: LinkId) -> int | None:
+        """See ``Carrier``."""
+        path = self._paths.get(link)
+        if path is None or path.established or not path.judge.small_passes:
+            return None
+        return self._mtu + OVERHEAD
 
     def doubt(self, link: LinkId, now: Instant) -> None:
         """See ``Carrier``."""

@@ -16,6 +16,14 @@ def read(name: str) -> str | None:
         return None
 
 
+def trigger(name: str) -> None:
+    """Have the kernel do what writing to this setting means. Raises UserError if it refuses."""
+    try:
+        (_ROOT / name).write_text("1")
+    except OSError as error:
+        raise UserError(f"the kernel setting net/{name} could not be used: {error.strerror}", 500) from error
+
+
 def write(settings: Mapping[str, str]) -> None:
     """Set what the kernel has of ``settings`` and is not so yet; what it lacks (no IPv6, say) is left out.
 

@@ -41,7 +41,17 @@ class Chosen:
     reason: str
 
 
-Happening = Chosen | SendFrame | Answered | SendControl | SleeveOrder | Met | Parted
+@dataclass(frozen=True, slots=True)
+class Widened:
+    """This link's path lets bigger packets through than the kernel remembers from when it was narrower."""
+
+    link: LinkId
+
+
+WIDTHS_PACE = 5.0
+"""Seconds between two looks for such links."""
+
+Happening = Chosen | Widened | SendFrame | Answered | SendControl | SleeveOrder | Met | Parted
 
 
 class Carriers:
@@ -51,6 +61,7 @@ class Carriers:
         self._carriers = {carrier.name: carrier for carrier in carriers}
         self.courses: dict[LinkId, Course] = {}
         self._chosen: list[tuple[str, Chosen]] = []
+        self._widths_at = 0.0
 
     def link_up(self, event: LinkUp, short_id: ShortId | None, now: Instant) -> None:
         """A link is up: every carrier that both ends have begins to try."""
@@ -151,7 +162,7 @@ class Carriers:
                 else:
                     happenings.append((name, event))
         chosen, self._chosen = self._chosen, []
-        return [*happenings, *chosen]
+        return [*happenings, *chosen, *self._widened(now.mono)]
 
     def _judge(self, name: str, event: Established | Lost, now: Instant) -> None:
         course = self.courses.get(event.link)
@@ -163,6 +174,22 @@ class Carriers:
         else:
             course.fails(name, now.mono)
             self._choose(event.link, event.reason, now)
+
+    def _widened(self, now: float) -> list[tuple[str, Widened]]:
+        """Links on which a carrier fails for the size of its packets, while another finds that they fit."""
+        if now < self._widths_at:
+            return []
+        self._widths_at = now + WIDTHS_PACE
+        return [
+            (carrier.name, Widened(link))
+            for link, course in self.courses.items()
+            for carrier in self._of(course.offered)
+            if (lacking := carrier.lacks(link)) is not None and self._width(link, course) >= lacking
+        ]
+
+    def _width(self, link: LinkId, course: Course) -> int:
+        """The path MTU as the carriers of a link have measured it, 0 if none has."""
+        return max((carrier.status(link).path_mtu or 0 for carrier in self._of(course.offered)), default=0)
 
     def _doubt_others(self, name: str, link: LinkId, now: Instant) -> None:
         """What silences one carrier may have cut the others as well; that must not be found out later."""

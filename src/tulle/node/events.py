@@ -38,6 +38,11 @@ class UseGroups:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetPathMtus:
+    """Have the kernel forget what it was told of narrow paths; it would believe it for ten minutes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A line for the log; ``level`` is debug, info, warning or error."""
 
@@ -46,5 +51,16 @@ class Note:
 
 
 NodeEvent = (
-    Dial | Resolve | CloseLink | Writable | Done | Failed | Frame | SleeveDo | UseTables | UseGroups | Note
+    Dial
+    | Resolve
+    | CloseLink
+    | Writable
+    | Done
+    | Failed
+    | Frame
+    | SleeveDo
+    | UseTables
+    | UseGroups
+    | ForgetPathMtus
+    | Note
 )

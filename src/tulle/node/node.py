@@ -46,8 +46,8 @@ from tulle.mesh.mesh import Mesh
 from tulle.mesh.peername import PeerName
 from tulle.names.events import Save as NameSave
 from tulle.names.nameserver import Nameserver
-from tulle.node.carriers import Carriers, Chosen
-from tulle.node.events import Frame, NodeEvent, Note, SleeveDo, UseGroups, UseTables
+from tulle.node.carriers import Carriers, Chosen, Widened
+from tulle.node.events import ForgetPathMtus, Frame, NodeEvent, Note, SleeveDo, UseGroups, UseTables
 from tulle.node.lingering import Lingering
 from tulle.node.multicast import Multicast
 from tulle.node.picture import hop_of, picture_of
@@ -313,6 +313,8 @@ class Node:
                     self._events.append(Frame(data))
                 case SendControl(link, tag, payload):
                     self.mesh.send_control(link, self._carriers.index(link, name), tag, payload, now)
+                case Widened():
+                    self._events.append(ForgetPathMtus())
                 case Answered(short_id):
                     self._forwarding.answered(short_id, now)
                 case Chosen():

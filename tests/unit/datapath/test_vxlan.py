@@ -161,6 +161,7 @@ def test_a_path_that_is_too_narrow_is_told_from_a_dead_one() -> None:
     w.up()
     w.run(5)
     assert w.news() == []
+    assert w.carrier.lacks(LINK) == MTU + 50
     assert w.state is CarrierState.TRYING
     assert "full size (1376 bytes)" in w.carrier.status(LINK).reason
     w.largest = FULL

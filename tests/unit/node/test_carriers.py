@@ -6,7 +6,7 @@ from tulle.datapath.tables import CarrierKind, ShortId
 from tulle.instant import Instant
 from tulle.mesh.events import LinkDown, LinkId, LinkUp
 from tulle.mesh.peername import PeerName
-from tulle.node.carriers import Carriers, Chosen
+from tulle.node.carriers import WIDTHS_PACE, Carriers, Chosen, Widened
 from tulle.node.course import GRACE
 
 NOW = Instant(1.0, 1.0)
@@ -63,6 +63,23 @@ def test_when_one_falls_silent_the_others_are_looked_at() -> None:
     two.both.link_down(LinkDown(LINK, PEER, "over"), NOW)
     two.fast.events = [Silent(LINK)]
     assert two.choices() == []
+
+
+def test_a_path_that_has_become_wider_is_noticed() -> None:
+    two = Two()
+
+    def noticed(seconds: float) -> list[LinkId]:
+        now = Instant(NOW.mono + seconds, 1.0)
+        return [event.link for _, event in two.both.collect(now) if isinstance(event, Widened)]
+
+    two.fast.lacking, two.slow.path_mtu = 1426, 1400
+    assert noticed(WIDTHS_PACE) == []
+    two.slow.path_mtu = 1500
+    assert noticed(2 * WIDTHS_PACE) == [LINK]
+    assert noticed(2 * WIDTHS_PACE + 0.1) == []
+    assert noticed(3 * WIDTHS_PACE) == [LINK]
+    two.fast.lacking = None
+    assert noticed(4 * WIDTHS_PACE) == []
 
 
 def test_control_messages_find_their_carrier_by_the_number_both_ends_use() -> None:

@@ -57,6 +57,8 @@ class FakeCarrier:
         self.links: dict[LinkId, Neighbour] = {}
         self.controls: list[tuple[LinkId, int, bytes]] = []
         self.doubted: list[LinkId] = []
+        self.lacking: int | None = None
+        self.path_mtu: int | None = None
         self.frames: list[bytes] = []
         self.own_id: ShortId | None = None
         self.watched: Mapping[ShortId, bool] = {}
@@ -85,6 +87,9 @@ class FakeCarrier:
     def watch(self, targets: Mapping[ShortId, bool], now: Instant) -> None:
         self.watched = targets
 
+    def lacks(self, link: LinkId) -> int | None:
+        return self.lacking
+
     def doubt(self, link: LinkId, now: Instant) -> None:
         self.doubted.append(link)
 
@@ -101,7 +106,7 @@ class FakeCarrier:
         return float("inf")
 
     def status(self, link: LinkId) -> CarrierStatus:
-        return CarrierStatus(CarrierState.ESTABLISHED, 1376, 0.001, False, "")
+        return CarrierStatus(CarrierState.ESTABLISHED, 1376, 0.001, False, "", self.path_mtu)
 
     def collect(self) -> list[CarrierEvent]:
         events, self.events = self.events, []

@@ -107,6 +107,10 @@ class SleeveCarrier:
             path.conversation.control(tag, payload, now)
             self._hear(path)
 
+    def lacks(self, link: LinkId) -> int | None:
+        """Any size will do."""
+        return None
+
     def doubt(self, link: LinkId, now: Instant) -> None:
         """See ``Carrier``."""
         path = self._by_link.get(link)
