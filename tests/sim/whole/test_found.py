@@ -1,0 +1,48 @@
+"""What the simulator has found in the product, each as the shortest schedule that showed it."""
+
+from collections.abc import Callable
+from ipaddress import IPv4Network
+
+import pytest
+
+from tulle.sim.checks import Settle
+from tulle.sim.operations import Crash, Heal, Partition, Reset, Rmpeer, Start
+from tulle.sim.plan import Plan
+from tulle.sim.run import run
+from tulle.sim.scenario import Scenario
+from tulle.sim.settings import Settings
+
+
+def failure_of(write: Callable[[Plan], None], seed: int = 0) -> str:
+    return run(Scenario(write.__name__, "", (), write, 90.0), seed).failure
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_long_cut_is_over_soon_after_it_ended(seed: int) -> None:
+    """Attempts to connect came ever later, up to nine minutes apart (``every-partition-of-four``, seed 1)."""
+
+    def long_cut(plan: Plan) -> None:
+        plan.cluster(Settings(hosts=2))
+        plan.do(Settle(), Partition(((1,), (2,))))
+        plan.wait(1500)
+        plan.do(Heal(), Settle(60))
+
+    assert failure_of(long_cut, seed) == ""
+
+
+def test_who_leaves_takes_nothing_over() -> None:
+    """A reset while an rmpeer waited for answers left ranges with a name that was gone (``disaster``, 21)."""
+
+    def leaves_while_removing(plan: Plan) -> None:
+        plan.cluster(Settings(hosts=3, universe=IPv4Network("10.32.0.0/27")))
+        plan.launch(1)
+        plan.do(Settle(), Crash(3, power=True))
+        plan.wait(60)
+        plan.do(Partition(((1, 2), (3,))), Rmpeer(1, 3, force=True), Reset(1))
+        plan.wait(10)
+        plan.do(Start(1, "lost"))
+        plan.wait(10)
+        for _ in range(25):
+            plan.launch(1)
+
+    assert failure_of(leaves_while_removing) == ""
