@@ -96,6 +96,10 @@ CASES = {
     "a router's advertisement": (icmp6("ff02::1", 134, 16), ADVERT),
     "one behind other headers": (icmp6("ff02::1", 134, 16, chain(0, 60, 60)), ADVERT),
     "the first fragment of one": (icmp6("ff02::1", 134, 16, chain(44)), ADVERT),
+    "a later fragment whose data looks like one": (
+        ipv6("ff02::1", 44, bytes([58, 0, 0, 8, 0, 0, 0, 1]) + bytes([134]) + bytes(15)),
+        COPIED,
+    ),
     "one to a single container": (icmp6("fe80::2", 134, 16, mac="020000000002"), ADVERT),
     "something behind more headers than anybody needs": (
         icmp6("ff02::1", 128, 16, chain(0, 60, 60, 60, 60)),

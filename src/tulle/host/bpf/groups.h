@@ -69,7 +69,7 @@ struct audience {
 static __noinline __u32 icmp6_type(struct __sk_buff *skb)
 {
 	__u32 at = ETH_HLEN + sizeof(struct ipv6hdr);
-	__u8 next = 0, part[2];
+	__u8 next = 0, part[4];
 
 	if (bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, nexthdr), &next, 1))
 		return 0;
@@ -79,9 +79,14 @@ static __noinline __u32 icmp6_type(struct __sk_buff *skb)
 			return 0;
 		if (next == IPPROTO_ICMPV6)
 			return part[0];
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_FRAGMENT && next != IPPROTO_DSTOPTS)
+		if (next == IPPROTO_FRAGMENT) {
+			if (part[2] || part[3] & 0xf8)
+				return 0;       /* not the first fragment: what follows is in the midst of something */
+			part[1] = 0;
+		} else if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS) {
 			return 0;
-		at += next == IPPROTO_FRAGMENT ? 8 : (part[1] + 1) * 8;
+		}
+		at += (part[1] + 1) * 8;
 		next = part[0];
 	}
 	return ROUTER_ADVERT;
