@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from lab import Lab
+from lab import Container, Lab
 from lab.wait import wait_until
 from netns.sleeve_lab import PORT, Eavesdropper, SleeveLab, index, path_id
 from netns.vxlan_lab import transfer
@@ -163,3 +163,39 @@ def test_units_that_come_in_pieces_are_put_together(lab: Lab) -> None:
             sleeve.socket._socket.setsockopt(socket.IPPROTO_UDP, 104, 0)
         assert transfer(one, two, "10.1.0.2", AMOUNT // 3) == AMOUNT // 3
         assert sleeves.count(2, 1).dropped == 0
+
+
+def test_an_interface_that_computes_no_checksums(lab: Lab) -> None:
+    """Many a kernel refuses to cut datagrams for such; then they are cut before."""
+    with SleeveLab(lab, 2) as sleeves:
+        one, two = (node.container() for node in sleeves.nodes)
+        for node in sleeves.nodes:
+            node.host.run("ethtool", "-K", "eth0", "tx", "off")
+        assert transfer(one, two, "10.1.0.2", AMOUNT // 3) == AMOUNT // 3
+        assert sleeves.inside(lambda: sleeves.sleeves[1].socket.unsent) == 0
+
+
+def test_frames_on_a_slow_wire_do_not_crowd_out_messages(lab: Lab) -> None:
+    with SleeveLab(lab, 2) as sleeves:
+        one, two = sleeves.nodes
+        client, _server = one.container(), two.container()
+        assert client.pings("10.1.0.2", wait=5)
+        slow = "rate 20mbit burst 50k limit 4000k"
+        one.host.run("tc", "qdisc", "add", "dev", "eth0", "root", "tbf", *slow.split())
+        enough = threading.Event()
+        bulk = threading.Thread(target=blast, args=(client, enough))
+        bulk.start()
+        question = SendMessage(path_id(2), Endpoint(two.ip, PORT), b"are you there?")
+        for _ in range(30):
+            sleeves.inside(lambda: sleeves.sleeves[1].do(question))
+            enough.wait(0.02)
+        enough.set()
+        bulk.join()
+        wait_until(lambda: len(sleeves.reports[2]) == 30, 10, "every message has come")
+
+
+def blast(source: Container, enough: threading.Event) -> None:
+    """More than the wire can take."""
+    with source.socket() as out:
+        while not enough.is_set():
+            out.sendto(bytes(1300), ("10.1.0.2", 9))

@@ -37,7 +37,7 @@ class Wire:
         self.datagrams: list[bytes] = []
         self.calls = 0
 
-    def send(self, pieces: Iterable[bytes], endpoint: Endpoint, df: bool = True, urgent: bool = False) -> int:
+    def send(self, pieces: Iterable[bytes], endpoint: Endpoint, df: bool = True) -> int:
         assert endpoint == THERE
         assert df
         self.datagrams.append(b"".join(pieces))

@@ -87,7 +87,7 @@ class Outward:
         header, aead, once = self._open_unit(kind, 1, 0)
         if aead is not None:
             body = aead.encrypt(once, body, header)
-        self._socket.send((header, body), endpoint, urgent=kind == Kind.MESSAGE)
+        self._socket.send((header, body), endpoint)
 
     def _open_unit(self, kind: Kind, count: int, padding: int) -> tuple[bytes, Aead | None, bytes]:
         """The header of the next unit, of ``count`` datagrams, and what seals it with which nonce."""

@@ -25,15 +25,13 @@ _STRIDE = struct.Struct("=i")
 RECEIVE_BUFFER = 8 << 20
 """Bytes that may wait while the daemon is busy: 10 ms at 6 Gbit/s."""
 
-SEND_BUFFER = 1 << 19
-"""Bytes that may wait for the network interface; more would only be late. The kernel takes twice as many,
-since it counts its own needs."""
+SEND_BUFFER = 1 << 17
+"""Bytes that may wait for the network interface; more would only be late, and messages with them. The kernel
+takes twice as many, since it counts its own needs."""
 
-URGENT_BUFFER = 1 << 20
-"""The same for the daemon's own messages, which frames that wait must not hold up."""
-
-PATIENCE = 0.01
-"""Seconds that frames wait for a slow interface, before they are given up."""
+PATIENCE = 0.005
+"""Seconds that sending waits for a slow interface, and the daemon with it; frames wait in the TAP meanwhile.
+If nothing has gone out by then, the datagrams are given up."""
 
 MOST_SEGMENTS = 64
 MOST_BYTES = 65507
@@ -87,15 +85,10 @@ class UdpSocket:
         stride = _STRIDE.unpack(control[0][2][:4])[0] if control else size
         return Received(size, stride or size, Endpoint(source[0], source[1]))
 
-    def send(
-        self, pieces: Sequence[Buffer], endpoint: Endpoint, df: bool = True, urgent: bool = False
-    ) -> int:
-        """Send one datagram, which the network may break up unless ``df``; 0, or why the kernel would not.
-
-        What is ``urgent`` is sent also where others must wait.
-        """
+    def send(self, pieces: Sequence[Buffer], endpoint: Endpoint, df: bool = True) -> int:
+        """Send one datagram, which the network may break up unless ``df``; 0, or why the kernel would not."""
         try:
-            with self._fragments() if not df else self._more_room() if urgent else contextlib.nullcontext():
+            with contextlib.nullcontext() if df else self._fragments():
                 self._socket.sendmsg(pieces, (), 0, endpoint)
         except OSError as error:
             self.unsent += 1
@@ -129,14 +122,6 @@ class UdpSocket:
             yield
         finally:
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
-
-    @contextlib.contextmanager
-    def _more_room(self) -> Iterator[None]:
-        self._force(_SO_SNDBUFFORCE, URGENT_BUFFER)
-        try:
-            yield
-        finally:
-            self._force(_SO_SNDBUFFORCE, SEND_BUFFER)
 
     def _force(self, option: int, size: int) -> None:
         """Set a buffer's size beyond the limit for users; as one of those, keep the size there is."""
