@@ -1,6 +1,7 @@
 """Forward chains of others that drop by default, as a container engine sets them up."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -131,3 +132,28 @@ def test_chains_that_drop_nothing_are_left_alone(host: Namespace, run: Run) -> N
     before = host.run("nft", "list", "table", "ip", "filter").stdout
     with_firewall(run)
     assert host.run("nft", "list", "table", "ip", "filter").stdout == before
+
+
+def test_the_old_iptables_is_no_obstacle_either(host: Namespace, run: Run, pair: list[Space]) -> None:
+    setting = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    if not setting.exists() or shutil.which("iptables-legacy") is None:
+        pytest.skip("no br_netfilter or no iptables-legacy here")
+    host.inside(lambda: setting.write_text("1"))
+    host.run("iptables-legacy", "-P", "FORWARD", "DROP")
+    assert not pair[0].pings("10.32.0.2")
+    with_firewall(run)
+    assert pair[0].pings("10.32.0.2")
+    before = host.run("iptables-legacy", "-S", "FORWARD").stdout
+    assert "tulle: within tulle" in before
+    with_firewall(run)
+    assert host.run("iptables-legacy", "-S", "FORWARD").stdout == before
+    run(Firewall(CONFIG).remove())
+    assert host.run("iptables-legacy", "-S", "FORWARD").stdout == "-P FORWARD DROP\n"
+
+
+def test_where_the_old_iptables_was_never_used_it_stays_so(host: Namespace, run: Run, bridge: Bridge) -> None:
+    tables = Path("/proc/thread-self/net/ip_tables_names")
+    if not host.inside(tables.exists):
+        pytest.skip("this kernel has no old iptables")
+    with_firewall(run)
+    assert "filter" not in host.inside(tables.read_text)

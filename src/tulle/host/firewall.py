@@ -1,10 +1,11 @@
 """Keeping the host's nftables table as it should be, also when somebody else flushes it.
 
 nft is asked to look as often as somebody removes something of ours or changes a hooked chain, but not more
-often than a few times a second, and every few seconds in any case.
+often than a few times a second, and now and then in any case.
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 
 from tulle.errors import UserError
-from tulle.host import foreign, nft, rules
+from tulle.host import foreign, legacy, nft, rules
 from tulle.host.nft import Command, NftRefused
 from tulle.host.rules import PEERS_4, PEERS_6, Exposed, FirewallConfig
 
@@ -31,6 +32,9 @@ _REMOVALS = {10 << 8 | kind for kind in (2, 5, 8, 11, 14)}
 _NEWCHAIN = 10 << 8 | 3
 _TABLE_NAME, _HOOK = 1, 4
 _TYPE_BITS = 0x3FFF
+_SILENT_INTERVAL = 10.0
+"""Seconds between looks at what changes without a word."""
+
 _SETTLE = 0.2
 """Seconds to wait after a change by somebody else, which seldom comes alone, before looking."""
 
@@ -81,6 +85,7 @@ class Firewall:
             with _explained():
                 await nft.apply([{"add": {"table": table}}, {"delete": {"table": table}}])
                 await foreign.withdraw(self.config.table)
+                await legacy.withdraw()
 
     async def set_peers(self, addresses: Collection[str]) -> None:
         """Let exactly these IP addresses write to the tunnel port. ValueError if one is none."""
@@ -127,6 +132,7 @@ class Firewall:
         with _explained():
             networks = [one.address.network for one in self._exposed]
             await foreign.admit(self.config.bridge, networks, self.config.table)
+            await legacy.admit(self.config.bridge, networks)
 
     async def _remake(self, why: str) -> None:
         await self._load()
@@ -165,18 +171,27 @@ class Firewall:
                 self._look.set()
 
     async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._interval
         while True:
-            try:
-                async with asyncio.timeout(self._interval):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(self._interval, _SILENT_INTERVAL)):
                     await self._look.wait()
                 await asyncio.sleep(_SETTLE)
-            except TimeoutError:
-                pass
+            look = self._look.is_set() or loop.time() >= due
             self._look.clear()
             try:
-                await self.check()
+                await (self.check() if look else self._admit_to_legacy())
             except UserError as error:
                 _log.error("the firewall could not be checked: %s", error)
+            if look:
+                due = loop.time() + self._interval
+
+    async def _admit_to_legacy(self) -> None:
+        """The old iptables tells nobody of its changes."""
+        async with self._turn:
+            with _explained():
+                await legacy.admit(self.config.bridge, [one.address.network for one in self._exposed])
 
 
 def removes_from(data: bytes, table: str) -> bool:
