@@ -182,6 +182,8 @@ class _Builder:
     def _ghost_route(self, ghost: Ghost) -> Hop | None:
         if ghost.name is None:
             return ghost.route
+        if ghost.name in self._picture.shortcuts:
+            return self._picture.shortcuts[ghost.name]
         if ghost.direct is not None:
             return ghost.direct
         nearest = self._search(self._picture.me).first(ghost.neighbours)

@@ -237,6 +237,17 @@ def test_a_shortcut_takes_what_is_for_its_peer_and_nothing_else() -> None:
     assert tables.trees == network.nodes[1].tables.trees
 
 
+def test_a_shortcut_leads_to_a_peer_that_the_mesh_has_lost_whatever_relays_come_back() -> None:
+    """The relay that both ends knew was restarted, and has met one of them again."""
+    network = Network([(1, 2), (2, 3)])
+    far = sleeve_hop(ShortId(3))
+    forwarding = network.nodes[1].forwarding
+    network.kill(3)
+    tables = forwarding.update(replace(network.picture(1), shortcuts={PeerName(3): far}), network.now)
+    assert tables.routes[ShortId(3)] == far
+    assert forwarding.update(network.picture(1), network.now).routes[ShortId(3)] == network.hop(1, 2)
+
+
 def test_an_established_neighbour_needs_no_shortcut() -> None:
     network = Network([(1, 2), (2, 3)])
     picture = replace(network.picture(1), shortcuts={PeerName(2): sleeve_hop(ShortId(2))})
