@@ -151,6 +151,8 @@ class Node:
         self._carriers.tick(now)
         if self._shortcuts is not None:
             self._shortcuts.tick(now)
+            for short_id in self._shortcuts.names():
+                self._forwarding.answered(short_id, now)
         self.multicast.channel.tick(now)
         for part in (self.ipam, self.names):
             if part is not None:
