@@ -5,7 +5,7 @@ Everything is keyed by short id, since that is what a frame on the wire says. Ad
 mesh has them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NewType
@@ -79,6 +79,23 @@ class Tables:
     direct: Mapping[ShortId, Hop] = field(default_factory=dict)
     routes: Mapping[ShortId, Hop] = field(default_factory=dict)
     trees: Mapping[ShortId, Tree] = field(default_factory=dict)
+
+    def without_tunnels(self, unless: Callable[[str], bool]) -> "Tables":
+        """These tables without what goes, in the clear, to other addresses than those that may have it."""
+
+        def may(hop: Hop) -> bool:
+            return hop.carrier is not CarrierKind.VXLAN or unless(hop.remote_ip)
+
+        return Tables(
+            self.self_id,
+            {peer: hop for peer, hop in self.direct.items() if may(hop)},
+            {peer: hop for peer, hop in self.routes.items() if may(hop)},
+            {
+                source: Tree(tree.parent, tuple(child for child in tree.children if may(child[1])))
+                for source, tree in self.trees.items()
+                if not isinstance(tree.parent, str) or unless(tree.parent)
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class Node:
         self.carrier_changes = Counter(dict.fromkeys((parts.vxlan.name, parts.sleeve.name), 0))
         """How often frames to a neighbour went over to this carrier from another."""
         self._named: Mapping[ShortId, PeerName] = {}
-        self._forwarding = Forwarding(now, adopted)
+        self._forwarding = Forwarding(now, _lawful(adopted, parts.mesh))
         self._lingering = Lingering()
         self._commit = commit
         self._unsaved: dict[tuple[str, str], Record] = {}
@@ -430,3 +430,11 @@ class Node:
 
     def _note(self, level: str, text: str) -> None:
         self._events.append(Note(level, text))
+
+
+def _lawful(adopted: Tables | None, mesh: Mesh) -> Tables | None:
+    """What an earlier daemon left, as far as this one would do it too: it may have had no password."""
+    config = mesh.config
+    if adopted is None or config.password is None:
+        return adopted
+    return adopted.without_tunnels(config.trusts)

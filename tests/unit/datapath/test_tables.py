@@ -43,6 +43,17 @@ def test_a_change_leads_from_one_state_to_the_other(old: Tables, new: Tables) ->
 
 
 @given(tables)
+def test_what_goes_in_the_clear_can_be_taken_out(state: Tables) -> None:
+    kept = state.without_tunnels(lambda address: address == "10.0.0.1")
+    children = [hop for tree in kept.trees.values() for _, hop in tree.children]
+    for hop in (*kept.direct.values(), *kept.routes.values(), *children):
+        assert hop.id in ("10.0.0.1", 3)
+    assert "10.0.0.2" not in {tree.parent for tree in kept.trees.values()}
+    assert state.without_tunnels(lambda address: True) == state
+    assert kept.self_id == state.self_id
+
+
+@given(tables)
 def test_equal_states_need_no_change(state: Tables) -> None:
     assert diff(state, state) == NO_CHANGE
     assert not diff(state, state)

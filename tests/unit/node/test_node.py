@@ -141,6 +141,12 @@ def test_what_an_earlier_daemon_left_in_the_kernel_stays_until_it_is_known_bette
     assert ShortId(9) in one.tables.routes
 
 
+def test_but_not_what_would_go_in_the_clear_though_there_is_a_password_now() -> None:
+    earlier = Tables(ShortId(5), {}, {ShortId(9): Hop("10.0.0.9", "10.0.0.1")})
+    one = World().add(1, Disk(), earlier, password=b"secret")
+    assert one.tables.routes == {}
+
+
 def test_a_lost_path_is_said_and_the_link_is_not_established() -> None:
     world = World()
     one, two = world.pair()

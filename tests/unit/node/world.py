@@ -174,7 +174,13 @@ class World:
         self._far: dict[LinkId, tuple[Member, LinkId]] = {}
         self._count = 0
 
-    def add(self, number: int, disk: Disk | None = None, adopted: Tables | None = None) -> Member:
+    def add(
+        self,
+        number: int,
+        disk: Disk | None = None,
+        adopted: Tables | None = None,
+        password: bytes | None = None,
+    ) -> Member:
         """A node with this number for its name and address; on ``disk`` is an earlier life."""
         disk = disk or Disk()
         name = PeerName(number)
@@ -183,7 +189,7 @@ class World:
         carrier = FakeCarrier()
         config = IpamConfig(name, uid, RANGE, RANGE, Consensus(None))
         parts = Parts(
-            mesh=Mesh(MeshConfig(name, f"h{number}", uid, carriers=self.carriers), rng),
+            mesh=Mesh(MeshConfig(name, f"h{number}", uid, password=password, carriers=self.carriers), rng),
             ipam=Allocator(config, rng, disk.load()),
             names=Nameserver(name, DOMAIN, disk.load()),
             vxlan=cast(VxlanCarrier, carrier),
