@@ -13,12 +13,14 @@ SMALLEST = 552
 """What is taken to pass without a test; so does the original."""
 
 FIRST_WAIT = 0.01
-ATTEMPTS = 8
-"""A test is sent so often, each time after twice the time before: 2.55 seconds in all."""
+"""Seconds until a test is sent again, and from then on after twice the time before."""
 
-PATIENCE = 0.3
-"""Seconds for a step of the search; or eight round-trip times, if that is more. An acknowledgement that comes
-later still counts."""
+GIVE_UP = 2.55
+"""Seconds after which a test that is not acknowledged does not pass: eight times sent, as by the original."""
+
+STEP_GIVE_UP = 0.3
+"""The same for a step of the search when the round-trip time is known; or eight such times, if that is more.
+An acknowledgement that comes later still counts."""
 
 RETEST = 2.0
 """Seconds from an acknowledged test to the next of the same size."""
@@ -79,7 +81,7 @@ class MtuSearch:
         """A test of this size has arrived at the other end."""
         if not SMALLEST <= mtu <= self._limit:
             return
-        if mtu == self._candidate and self._sent == 1:
+        if mtu == self._candidate and self._sent:
             self.rtt = now - self._first_sent
         self._good = max(self._good, mtu)
         if self.dead:
@@ -102,25 +104,26 @@ class MtuSearch:
 
     def turn(self, now: float) -> int | None:
         """The size to test now, if one is to be tested."""
-        if now >= self._next and self._sent and self._given_up():
+        if self._sent and now >= self._first_sent + self._patience():
             self._failed(now)
         if now < self._next:
             return None
         if not self._sent:
             self._first_sent = now
-        self._next = now + FIRST_WAIT * 2**self._sent
+        wait = max(FIRST_WAIT, 2 * (self.rtt or 0)) * 2**self._sent
+        self._next = min(now + wait, self._first_sent + self._patience())
         self._sent += 1
         return self._candidate
 
     def _test(self, mtu: int, at: float) -> None:
         self._candidate, self._sent, self._next = mtu, 0, at
 
-    def _given_up(self) -> bool:
-        if self._sent >= ATTEMPTS:
-            return True
+    def _patience(self) -> float:
+        """Seconds from the first sending of a test until it counts as failed."""
         is_step = self._good < self._candidate < self._limit
-        waited = FIRST_WAIT * (2**self._sent - 1)
-        return is_step and self.rtt is not None and waited >= max(PATIENCE, 8 * self.rtt)
+        if is_step and self.rtt is not None:
+            return min(GIVE_UP, max(STEP_GIVE_UP, 8 * self.rtt))
+        return GIVE_UP
 
     def _go_on(self, now: float) -> None:
         """Test more if there is more to be found out, or else what is in use again in a while."""

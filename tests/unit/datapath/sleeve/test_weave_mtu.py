@@ -146,6 +146,16 @@ def test_a_doubt_before_anything_is_known_means_nothing() -> None:
     assert path.tests == 0
 
 
+def test_on_a_long_path_tests_are_not_sent_again_before_they_can_be_acknowledged() -> None:
+    path = Path(1438, rtt=0.2)
+    path.limit(1438)
+    path.run(10)
+    assert path.search.rtt == pytest.approx(0.2)
+    before = path.tests
+    path.run(100)
+    assert path.tests - before <= 100 / RETEST
+
+
 def test_a_late_acknowledgement_counts() -> None:
     path = Path(1438, rtt=4.0)
     path.limit(1438)
