@@ -4,7 +4,7 @@ import re
 
 from lab import Container, Lab
 from lab.wait import wait_until
-from netns.vxlan_lab import Node, connect, full_mesh, make_nodes
+from netns.vxlan_lab import Node, Postman, connect, full_mesh, make_nodes
 from tulle.host.bpf.layout import Counter
 
 NARROW = 1300
@@ -12,20 +12,27 @@ OVERHEAD = 50
 """Outer IP, UDP, VXLAN and inner Ethernet headers."""
 
 
-def learned_mtu(container: Container, number: int) -> int | None:
+def learned_mtu(container: Container, number: int, prefix: str = "10.1.0.") -> int | None:
     """The path MTU that the container's kernel remembers for a destination."""
-    shown = container.run("ip", "route", "get", f"10.1.0.{number}").stdout
+    shown = container.run("ip", "route", "get", f"{prefix}{number}").stdout
     found = re.search(r" mtu (\d+)", shown)
     return int(found[1]) if found else None
 
 
-def insist(container: Container, number: int, size: int) -> None:
+def insist(container: Container, number: int, size: int, prefix: str = "10.1.0.") -> None:
     """Send packets of that size which may not be fragmented, until the sender has learned better."""
     wait_until(
         lambda: (
-            container.pings(f"10.1.0.{number}", size=size - 28, whole=True) or learned_mtu(container, number)
+            container.pings(f"{prefix}{number}", size=size - 48, whole=True)
+            or learned_mtu(container, number, prefix)
         )
     )
+
+
+def speak_ipv6(containers: list[Container]) -> None:
+    for number, container in enumerate(containers, 1):
+        container.run("sysctl", "-qw", "net.ipv6.conf.tulle0.disable_ipv6=0")
+        container.ip(f"address add fd00::{number}/64 dev tulle0 nodad")
 
 
 def route_between(lab: Lab, one: Node, other: Node, mtu: int) -> None:
@@ -72,3 +79,32 @@ def test_a_narrow_interface_of_the_relay(lab: Lab) -> None:
     nodes[1].host.ip(f"route add {nodes[2].ip}/32 dev eth0 mtu lock {NARROW}")
     insist(containers[0], 3, 1376)
     assert learned_mtu(containers[0], 3) == NARROW - OVERHEAD
+
+
+def test_ipv6_learns_it_too(lab: Lab) -> None:
+    nodes = make_nodes(lab, 2)
+    full_mesh(nodes)
+    containers = [node.container() for node in nodes]
+    speak_ipv6(containers)
+    assert containers[0].pings("fd00::2", wait=5)
+    nodes[0].host.ip(f"route add {nodes[1].ip}/32 dev eth0 mtu lock 1400")
+    insist(containers[0], 2, 1376, "fd00::")
+    assert learned_mtu(containers[0], 2, "fd00::") == 1400 - OVERHEAD
+
+
+def test_a_narrow_tunnel_behind_a_sleeve(lab: Lab) -> None:
+    """The relay's answer goes back the way that the packet came, by the other carrier."""
+    nodes = make_nodes(lab, 3)
+    connect(nodes, [(1, 2), (2, 3)], [(1, 2)])
+    containers = [node.container() for node in nodes]
+    speak_ipv6(containers)
+    with Postman(nodes):
+        assert containers[0].pings("10.1.0.3", wait=5)
+        assert containers[0].pings("fd00::3", wait=5)
+        nodes[1].host.ip(f"route add {nodes[2].ip}/32 dev eth0 mtu lock 1400")
+        for prefix in ("10.1.0.", "fd00::"):
+            insist(containers[0], 3, 1376, prefix)
+            assert learned_mtu(containers[0], 3, prefix) == 1400 - OVERHEAD
+        assert containers[0].pings("10.1.0.3", size=1400 - OVERHEAD - 28, whole=True, wait=5)
+    assert nodes[1].path.counters()[Counter.ICMP_RETURNED] >= 2
+    assert nodes[0].path.macs()[bytes.fromhex("020000000003")] == 3
