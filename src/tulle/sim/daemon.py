@@ -238,6 +238,8 @@ class Daemon:
 
     def _close_link(self, order: CloseLink) -> None:
         self._around.link_closed(order.reason)
+        if order.last_words:
+            self._network.send(order.link, order.last_words)
         self._network.close(order.link)
 
     def _write(self, link: LinkId) -> None:
