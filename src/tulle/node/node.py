@@ -10,7 +10,7 @@ nothing was ever promised that a crash could forget.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
@@ -23,9 +23,6 @@ from tulle.datapath.vxlan import VxlanCarrier
 from tulle.errors import StorageError
 from tulle.instant import Instant
 from tulle.ipam.allocator import Allocator
-from tulle.ipam.events import Done, Failed
-from tulle.ipam.events import Log as IpamLog
-from tulle.ipam.events import Save as IpamSave
 from tulle.mesh.events import (
     Acquainted,
     CarrierControl,
@@ -44,25 +41,19 @@ from tulle.mesh.events import (
 )
 from tulle.mesh.mesh import Mesh
 from tulle.mesh.peername import PeerName
-from tulle.names.events import Save as NameSave
 from tulle.names.nameserver import Nameserver
 from tulle.node.carriers import Carriers, Chosen, Widened
 from tulle.node.events import ForgetPathMtus, Frame, NodeEvent, Note, SleeveDo, UseGroups, UseTables
+from tulle.node.ledger import Commit, Ledger
 from tulle.node.lingering import Lingering
 from tulle.node.multicast import Multicast
 from tulle.node.picture import hop_of, picture_of
-from tulle.node.records import NodeRecord, Record, acquaintances_record, short_id_record
+from tulle.node.records import acquaintances_record, short_id_record
 from tulle.node.shortcuts import Shortcuts, ShortcutView
-
-Commit = Callable[[Sequence[Record]], None]
-"""Writes records so that they survive a crash, all or none. Raises StorageError."""
 
 TABLES_PACE = 0.1
 """Seconds between two computations of the tables for what happens elsewhere in the mesh; what happens to our
 own links counts at once."""
-
-RETRY_SECONDS = 1.0
-"""Seconds until a disk that refused a record is tried again, whatever else happens."""
 
 _BUSY_LIMIT = 10_000
 """Rounds after which parts that never stop talking to each other are a bug, not work."""
@@ -100,10 +91,7 @@ class Node:
         self._named: Mapping[ShortId, PeerName] = {}
         self._forwarding = Forwarding(now, _lawful(adopted, parts.mesh))
         self._lingering = Lingering()
-        self._commit = commit
-        self._unsaved: dict[tuple[str, str], Record] = {}
-        self._storage_error: StorageError | None = None
-        self._retry_at = math.inf
+        self._ledger = Ledger(commit)
         self._stale_tables = True
         self._tables_done = self._tables_due = -math.inf
         self._events: list[NodeEvent] = []
@@ -167,7 +155,7 @@ class Node:
         deadlines += [self.multicast.next_deadline(), self._lingering.next_expiry()]
         if self._shortcuts is not None:
             deadlines.append(self._shortcuts.next_deadline())
-        return min(self._tables_due, self._retry_at, *deadlines)
+        return min(self._tables_due, self._ledger.retry_at, *deadlines)
 
     def connect(self, targets: Sequence[str], replace: bool, now: Instant) -> None:
         """Connect to these peers (and with ``replace`` to no others). Raises UserError."""
@@ -203,12 +191,12 @@ class Node:
     @property
     def storage_error(self) -> StorageError | None:
         """What keeps a record of ours from the disk, if something does."""
-        return self._storage_error
+        return self._ledger.error
 
     def raise_unsaved(self) -> None:
         """Raise the StorageError that keeps a record of names from the disk, if there is one."""
-        if self._storage_error is not None:
-            raise self._storage_error
+        if self._ledger.error is not None:
+            raise self._ledger.error
 
     def collect(self, now: Instant) -> list[NodeEvent]:
         """Let the parts talk until they are quiet; what the world outside is to do then."""
@@ -229,49 +217,9 @@ class Node:
 
     def _save(self, now: Instant) -> None:
         """Commit what the parts want saved, then let out what rests on it."""
-        self._save_addresses()
-        self._save_names(now)
-
-    def _save_addresses(self) -> None:
-        if self.ipam is None:
-            return
-        events = self.ipam.collect()
-        saves = [event for event in events if isinstance(event, IpamSave)]
-        try:
-            if saves:
-                self._commit(saves)
-        except StorageError as error:
-            self._note("error", str(error))
-            self.ipam.storage_failed(error)
-            events = [event for event in events if not isinstance(event, Done)]
-            events += self.ipam.collect()
-        for event in events:
-            if isinstance(event, IpamLog):
-                self._note(event.level, event.text)
-            elif isinstance(event, Done | Failed):
-                self._events.append(event)
-
-    def _save_names(self, now: Instant) -> None:
-        for event in self.names.collect() if self.names is not None else ():
-            if isinstance(event, NameSave):
-                self._unsaved[event.kind, event.key] = event
-            else:
-                self._note(event.level, event.text)
-        if not self._unsaved:
-            return
-        try:
-            self._commit(list(self._unsaved.values()))
-        except StorageError as error:
-            if self._storage_error is None:
-                self._note("error", str(error))
-            self._storage_error = error
-            self._retry_at = now.mono + RETRY_SECONDS
-            if self.names is not None:
-                self.names.storage_failed()
-        else:
-            self._unsaved.clear()
-            self._storage_error = None
-            self._retry_at = math.inf
+        if self.ipam is not None:
+            self._events += self._ledger.save_addresses(self.ipam)
+        self._events += self._ledger.save_the_rest(self.names, now)
 
     def _hear_mesh(self, now: Instant) -> int:
         events = self.mesh.collect()
@@ -299,7 +247,7 @@ class Node:
             case CarrierControl(link, carrier, tag, payload):
                 self._carriers.control(link, carrier, tag, payload, now)
             case Acquainted(peers):
-                self._keep(acquaintances_record(peers))
+                self._ledger.keep(acquaintances_record(peers))
             case ShortIdChanged(short_id):
                 self._own_short_id(ShortId(short_id), now)
             case TopologyChanged():
@@ -358,12 +306,9 @@ class Node:
         self._stale_tables = True
 
     def _own_short_id(self, short_id: ShortId, now: Instant) -> None:
-        self._keep(short_id_record(short_id))
+        self._ledger.keep(short_id_record(short_id))
         self._vxlan.own_short_id(short_id, now)
         self._stale_tables = True
-
-    def _keep(self, record: NodeRecord) -> None:
-        self._unsaved[record.kind, record.key] = record
 
     def _count_cluster(self) -> None:
         """Tell the election how many peers were configured: our targets, except where we met ourselves."""
