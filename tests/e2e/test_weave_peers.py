@@ -15,8 +15,10 @@ THEIR_CONTAINER = IPv4Address("10.47.0.99")
 
 
 @contextmanager
-def weave_peer(place: Host, password: str = "", overlays: str = "sleeve") -> Generator[WeavePeer]:
-    peer = WeavePeer(1, place.socket(), THEIR_CONTAINER, password.encode(), overlays)
+def weave_peer(
+    place: Host, password: str = "", overlays: str = "sleeve", trusts: bool = False
+) -> Generator[WeavePeer]:
+    peer = WeavePeer(1, place.socket(), THEIR_CONTAINER, password.encode(), overlays, trusts=trusts)
     try:
         yield peer
     finally:
@@ -87,17 +89,19 @@ def smaller_path(ours: Host, theirs: Host, box: Container, mtu: int) -> None:
     assert f"mtu = {mtu - 200}" in box.run(*command, check=False).stdout
 
 
-def test_one_that_we_dial_and_whose_fast_path_fails(lab: Lab) -> None:
+def test_one_that_we_dial_and_trust_and_whose_fast_path_fails(lab: Lab) -> None:
     ours, theirs = lab.make_hosts(2)
     listening = theirs.socket(kind=socket.SOCK_STREAM)
     listening.bind(("", 6783))
     listening.listen()
-    ours.launch("--ipalloc-init", "consensus=1", theirs)
+    trust = ("--password", PASSWORD, "--trusted-subnets", "10.99.0.0/24")
+    ours.launch("--ipalloc-init", "consensus=1", *trust, theirs)
     box = ours.container("box")
     ours.attach(box)
-    with listening, weave_peer(theirs, overlays="fastdp sleeve") as peer:
+    with listening, weave_peer(theirs, PASSWORD, "fastdp sleeve", trusts=True) as peer:
         peer.accept(listening)
         peer.start()
         assert peer.index == 1
-        wait_until(lambda: "established sleeve" in connection(ours), 10, "sleeve carries the frames")
-        wait_until(lambda: box.pings(THEIR_CONTAINER), 10, "their container answers")
+        wait_until(lambda: "mtu=1438" in connection(ours), 10, "sleeve carries the frames, in the clear")
+        assert "unencrypted sleeve" in " ".join(connection(ours).split())
+        assert box.pings(THEIR_CONTAINER)

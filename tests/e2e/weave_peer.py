@@ -165,7 +165,7 @@ class Container:
 class WeavePeer:
     """One peer with one connection, on the host of its sockets. Call ``dial`` or ``accept``, then ``start``.
 
-    ``number`` makes its name and short id, ``mtu`` is that of its network.
+    ``number`` makes its name and short id, ``mtu`` is that of its network; ``trusts``: the other's address.
     """
 
     def __init__(
@@ -176,11 +176,13 @@ class WeavePeer:
         password: bytes = b"",
         overlays: str = "sleeve",
         mtu: int = 1500,
+        trusts: bool = False,
     ) -> None:
         self.name = bytes.fromhex("02574e4500") + bytes((number,))
         self.short_id = 100 + number
         self.password = password
         self.overlays = overlays
+        self.trusts = trusts
         self.udp = udp
         self.udp.bind(("", PORT))
         self.mtu = mtu
@@ -197,7 +199,7 @@ class WeavePeer:
         self._version = 1
         self._counters = [0, 0]
         self._sent = self._taken = 0
-        self._key = b""
+        self._key = self._sleeve_key = b""
         self._held = b""
         self._remote: tuple[str, int] | None = None
         self._next_beat = 0.0
@@ -248,12 +250,18 @@ class WeavePeer:
         uid, conn_id = time.time_ns(), int.from_bytes(hashlib.sha256(public).digest()[:8], "big")
         name = ":".join(f"{byte:02x}" for byte in self.name)
         features = {"PeerNameFlavour": "mac", "Name": name, "NickName": "original", "UID": str(uid)}
-        features |= {"ConnID": str(conn_id), "ShortID": str(self.short_id), "Trusted": "false"}
+        features |= {
+            "ConnID": str(conn_id),
+            "ShortID": str(self.short_id),
+            "Trusted": str(self.trusts).lower(),
+        }
         self._tell(encode_map({**features, "Overlays": self.overlays}))
         self._uid = uid
         self.other = decode_map(self._opened(self._exactly(int.from_bytes(self._exactly(4), "big"))))
         self.other_name = bytes.fromhex(self.other["Name"].replace(":", ""))
         self.conn_uid = conn_id ^ int(self.other["ConnID"])
+        both_trust = self.trusts and self.other["Trusted"] == "true"
+        self._sleeve_key = b"" if both_trust else self._key
         theirs = self.other["Overlays"].split()
         self.index = [one for one in self.overlays.split() if one in theirs].index("sleeve")
         self._hello()
@@ -301,11 +309,11 @@ class WeavePeer:
     def send(self, frames: list[tuple[bytes, bytes]], df: bool) -> None:
         """Frames, each with the peer it is for, in one datagram."""
         body = b"".join(self.name + to + len(data).to_bytes(2, "big") + data for to, data in frames)
-        if self._key:
+        if self._sleeve_key:
             number = (self._counters[df] | (df << 63)).to_bytes(8, "big")
             self._counters[df] += 1
             nonce = (b"\x80" if self.dialler else b"\0") + bytes(15) + number
-            body = number + crypto_secretbox(body, nonce, self._key)
+            body = number + crypto_secretbox(body, nonce, self._sleeve_key)
         if self._remote is None or self.silent:
             return
         self.udp.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, DO if df else DONT)
@@ -345,7 +353,7 @@ class WeavePeer:
             self.established = True
             self._hello()
             self.send([(self.other_name, bytes(60001))], df=False)
-            overhead = 28 + (30 if self._key else 6) + 14
+            overhead = 28 + (30 if self._sleeve_key else 6) + 14
             self.send([(self.other_name, bytes(self.mtu - overhead))], df=True)
 
     def _hear(self, datagram: bytes, source: tuple[str, int]) -> None:
@@ -355,9 +363,9 @@ class WeavePeer:
             self.ignored += 1
             return
         body = datagram[6:]
-        if self._key:
+        if self._sleeve_key:
             nonce = (b"\0" if self.dialler else b"\x80") + bytes(15) + body[:8]
-            body = crypto_secretbox_open(body[8:], nonce, self._key)
+            body = crypto_secretbox_open(body[8:], nonce, self._sleeve_key)
         while len(body) >= 14:
             size = int.from_bytes(body[12:14], "big")
             source_name, to, frame = body[:6], body[6:12], body[14 : 14 + size]
