@@ -124,6 +124,7 @@ enum counter {
 	COPIES,             /* copies made for that */
 	LEARNED,            /* a MAC address was learned or moved */
 	PRUNED,             /* copies of multicast not made, since nobody there listens */
+	QUERIES_KEPT,       /* the bridge's own questions who listens, which concern this host alone */
 	RELAYED,
 	ICMP_RETURNED,      /* "fragmentation needed" sent back to the source of a relayed frame */
 	ICMP_DELIVERED,     /* the same for a frame of our own containers */
@@ -147,7 +148,6 @@ enum counter {
 	DROP_CONTROL,       /* heartbeat or probe that is not from or to a known peer */
 	DROP_SEND,          /* the kernel refused to send */
 	DROP_LANE,          /* out of a lane: not for one MAC address, or from a peer that is no neighbour */
-	DROP_QUERY,         /* the bridge's own question who listens, which concerns this host alone */
 	DROP_ROUTER_ADVERT, /* containers advertise no routers to each other */
 	COUNTERS
 };

@@ -94,7 +94,7 @@ int from_bridge(struct __sk_buff *skb)
 	if (peer == LOCAL_PLACE)
 		return drop(DROP_LOCAL);
 	if (group && is_own_query(skb, eth->h_proto, port))
-		return drop(DROP_QUERY);
+		return drop(QUERIES_KEPT);
 	if (peer == NOWHERE)
 		return spread_own(skb, cfg);
 	hop = known_hop(&routes, peer);
