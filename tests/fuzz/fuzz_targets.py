@@ -18,6 +18,7 @@ from on_ipam import fuzz_ipam, ipam_seeds
 from on_mesh import fuzz_mesh, mesh_seeds
 from on_names import fuzz_names, names_seeds
 from on_paths import fuzz_paths, path_seeds
+from on_rendezvous import fuzz_rendezvous, rendezvous_seeds
 from on_sleeve import fuzz_sleeve, sleeve_seeds
 from on_weave_sleeve import fuzz_weave_sleeve, weave_sleeve_seeds
 from on_wire import fuzz_gob, fuzz_session, gob_seeds, session_seeds
@@ -197,6 +198,7 @@ TARGETS: dict[str, Target] = {
     "echo": parser(echo.decode_answer),
     "gob": fuzz_gob,
     "session": fuzz_session,
+    "life-of-rendezvous": fuzz_rendezvous,
     "life-of-mesh": fuzz_mesh,
     "life-of-ipam": fuzz_ipam,
     "life-of-names": fuzz_names,
@@ -215,6 +217,7 @@ OWN_SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "life-of-ipam": ipam_seeds,
     "life-of-names": names_seeds,
     "life-of-groups": group_seeds,
+    "life-of-rendezvous": rendezvous_seeds,
     "life-of-weave-sleeve": weave_sleeve_seeds,
 }
 """Further inputs to start from, for targets that take an input apart in a way of their own."""
