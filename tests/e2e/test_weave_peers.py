@@ -16,9 +16,11 @@ THEIR_CONTAINER = IPv4Address("10.47.0.99")
 
 @contextmanager
 def weave_peer(
-    place: Host, password: str = "", overlays: str = "sleeve", trusts: bool = False
+    place: Host, password: str = "", overlays: str = "sleeve", trusts: bool = False, number: int = 1
 ) -> Generator[WeavePeer]:
-    peer = WeavePeer(1, place.socket(), THEIR_CONTAINER, password.encode(), overlays, trusts=trusts)
+    """A peer on a host; its container has the address 10.47.0.99, or that of another number."""
+    container = THEIR_CONTAINER + number - 1
+    peer = WeavePeer(number, place.socket(), container, password.encode(), overlays, trusts=trusts)
     try:
         yield peer
     finally:
@@ -105,3 +107,15 @@ def test_one_that_we_dial_and_trust_and_whose_fast_path_fails(lab: Lab) -> None:
         wait_until(lambda: "mtu=1438" in connection(ours), 10, "sleeve carries the frames, in the clear")
         assert "unencrypted sleeve" in " ".join(connection(ours).split())
         assert box.pings(THEIR_CONTAINER)
+
+
+def test_two_of_them_with_one_of_ours_between(lab: Lab) -> None:
+    left, ours, right = lab.make_hosts(3)
+    lab.cut(left, right)
+    ours.launch("--ipalloc-init", "consensus=1", "--password", PASSWORD)
+    with weave_peer(left, PASSWORD) as one, weave_peer(right, PASSWORD, number=2) as two:
+        dialled(one, left, ours)
+        dialled(two, right, ours)
+        assert one.pings(two.container.ip, 1, timeout=20)
+        assert two.pings(one.container.ip, 2, timeout=20)
+        assert one.where[two.container.mac] == two.name, "a relay does not change where a frame is from"

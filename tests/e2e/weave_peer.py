@@ -186,7 +186,7 @@ class WeavePeer:
         self.udp = udp
         self.udp.bind(("", PORT))
         self.mtu = mtu
-        self.container = Container(bytes.fromhex("0a5745415645"), container)
+        self.container = Container(bytes.fromhex("0a57454156") + bytes((number,)), container)
         self.controls: list[tuple[int, bytes]] = []
         self.other: dict[str, str] = {}
         self.other_name = b""
