@@ -22,6 +22,7 @@ from tulle.api.report import (
 )
 from tulle.api.shares import shares
 
+_LEAST_SHARE = 0.0001
 _DOCKER_ID = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -82,7 +83,6 @@ def targets(report: Report) -> str:
     return _lines(report.router.targets)
 
 
-SHOWN_LOSS = 0.0005
 SHORTCUT = "~>"
 """Stands where connections have their direction."""
 
@@ -126,8 +126,8 @@ def _measures(attrs: ConnectionAttrs, traffic: Traffic | None) -> list[str]:
         words.append(f"path-mtu={attrs.path_mtu}")
     if attrs.rtt is not None:
         words.append(f"rtt={attrs.rtt:.3g}ms")
-    if attrs.loss is not None and attrs.loss >= SHOWN_LOSS:
-        words.append(f"loss={attrs.loss:.1%}")
+    if attrs.loss is not None:
+        words.append(f"loss={percentage(attrs.loss)}")
     if traffic is not None and (traffic.sent_bytes or traffic.received_bytes):
         words += _traffic(traffic)
     return words
@@ -135,6 +135,11 @@ def _measures(attrs: ConnectionAttrs, traffic: Traffic | None) -> list[str]:
 
 def _traffic(traffic: Traffic) -> list[str]:
     return [f"sent={size(traffic.sent_bytes)}", f"received={size(traffic.received_bytes)}"]
+
+
+def percentage(share: float) -> str:
+    """With two digits, none of them in vain: ``0%``, ``0.13%``, ``12%``."""
+    return f"{share * 100:.2g}%" if share >= _LEAST_SHARE else "0%"
 
 
 def size(count: int) -> str:

@@ -32,6 +32,8 @@ _PATIENCE = 0.35
 _MAX_PATIENCE = 3.0
 _REMEMBERED = 64
 _SMOOTHING = 8
+_ENOUGH = 20
+"""Questions after which one may speak of a share that is lost, which is an average over about as many."""
 _MAGIC = 0x74756C65
 _ASK, _ANSWER = 1, 2
 _ECHO = struct.Struct(">IBBHQQ")
@@ -85,6 +87,7 @@ class EchoJudge:
         self.small_passes = False
         """While unhealthy: small frames are answered, so it is the size that does not pass."""
         self.next_turn = now
+        self._lost, self._asked = 0.0, 0
         self._pace = 1
         self._doubted = False
         self._sequence = 0
@@ -117,6 +120,7 @@ class EchoJudge:
         self._missed = 0
         self._doubted = False
         self._row += 1
+        self._account(0.0)
         if self._row >= BACK_AFTER:
             self.healthy = True
             self.small_passes = False
@@ -141,6 +145,11 @@ class EchoJudge:
         if self.healthy and not self.shaky:
             self._doubted = True
             self.next_turn = min(self.next_turn, now)
+
+    @property
+    def loss(self) -> float | None:
+        """The share of questions that stayed without an answer lately; None until there were enough."""
+        return self._lost if self._asked >= _ENOUGH else None
 
     @property
     def unanswered(self) -> bool:
@@ -177,6 +186,7 @@ class EchoJudge:
             if question.full:
                 self._missed += 1
                 self._row = 0
+                self._account(1.0)
             else:
                 self.small_passes = False
         for number in list(self._late)[:-_REMEMBERED]:
@@ -193,6 +203,11 @@ class EchoJudge:
         if self.rtt is None:
             return _PATIENCE
         return min(max(_PATIENCE, 3 * self.rtt), _MAX_PATIENCE)
+
+    def _account(self, lost: float) -> None:
+        if self.healthy:
+            self._asked += 1
+            self._lost += (lost - self._lost) / _ENOUGH
 
     def _sample(self, rtt: float) -> None:
         self.rtt = rtt if self.rtt is None else self.rtt + (rtt - self.rtt) / _SMOOTHING

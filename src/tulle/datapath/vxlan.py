@@ -195,7 +195,8 @@ class VxlanCarrier:
         if obstacle:
             return CarrierStatus(CarrierState.UNUSABLE, None, None, False, obstacle)
         if path.established:
-            return CarrierStatus(CarrierState.ESTABLISHED, self._mtu, path.judge.rtt, False, "")
+            rtt, loss = path.judge.rtt, path.judge.loss
+            return CarrierStatus(CarrierState.ESTABLISHED, self._mtu, rtt, False, "", loss=loss)
         state = CarrierState.LOST if path.ever else CarrierState.TRYING
         return CarrierStatus(state, None, path.judge.rtt, False, self._reason(path))
 

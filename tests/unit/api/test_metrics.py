@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.reports import recorded, troubled
 from tulle.api.metrics import exposition
-from tulle.api.report import Report
+from tulle.api.report import CarrierAttempt, ConnectionAttrs, Report
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
@@ -91,3 +91,30 @@ def test_what_is_off_has_no_metrics() -> None:
 
 def test_the_process_is_measured() -> None:
     assert scrape(recorded("three-peers"))[key("process_resident_memory_bytes")] > 0
+
+
+def test_changes_of_carriers_and_what_paths_are_like() -> None:
+    report = recorded("three-peers")
+    attempts = [
+        CarrierAttempt(name="fastdp", state="failed", reason="no answer"),
+        CarrierAttempt(name="sleeve", state="in use"),
+    ]
+    attrs = ConnectionAttrs(
+        name="sleeve", path_mtu=1492, loss=0.25, reason="fastdp: no answer", carriers=attempts
+    )
+    link = msgspec.structs.replace(report.router.connections[0], attrs=attrs, peer="02:00:00:00:00:02")
+    router = msgspec.structs.replace(report.router, connections=[link], carrier_changes={"sleeve": 3})
+    found = scrape(msgspec.structs.replace(report, router=router))
+    values = {name: value for (name, labels), value in found.items() if ("carrier", "sleeve") in labels}
+    assert values["tulle_carrier_changes_total"] == 3
+    assert values["tulle_connection_path_mtu_bytes"] == 1492
+    assert values["tulle_connection_loss_ratio"] == 0.25
+    assert values["tulle_connection_degraded"] == 1
+
+
+def test_a_better_carrier_that_cannot_be_used_at_all_is_no_trouble() -> None:
+    unusable = CarrierAttempt(name="fastdp", state="unusable", reason="must be encrypted")
+    failed = CarrierAttempt(name="sleeve", state="failed", reason="no answer")
+    used = CarrierAttempt(name="sleeve", state="in use")
+    for carriers, degraded in (([unusable, used], False), ([unusable, failed], True), ([], True)):
+        assert ConnectionAttrs(reason="something", carriers=carriers).degraded is degraded

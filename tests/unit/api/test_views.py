@@ -10,7 +10,7 @@ import pytest
 
 from api.reports import DATA, recorded, troubled
 from tulle.api import views
-from tulle.api.report import Report, Traffic
+from tulle.api.report import ConnectionAttrs, ConnectionReport, Report, Traffic
 
 REPORTS = {
     "three-peers": lambda: recorded("three-peers"),
@@ -78,3 +78,25 @@ def test_parts_that_are_off_say_so() -> None:
 )
 def test_sizes_have_three_digits(count: int, text: str) -> None:
     assert views.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, "0%"), (0.00004, "0%"), (0.00131, "0.13%"), (0.02, "2%"), (0.117, "12%")]
+)
+def test_shares_have_two_digits(share: float, text: str) -> None:
+    assert views.percentage(share) == text
+
+
+def test_a_connection_tells_what_its_path_is_like_and_what_is_in_the_way_of_a_better_one() -> None:
+    attrs = ConnectionAttrs(
+        name="sleeve", mtu=1376, path_mtu=1492, rtt=0.5, loss=0.012, reason="fastdp: no answer"
+    )
+    one = ConnectionReport(
+        address="10.0.0.2:6783", outbound=True, state="established", info="sleeve x(h2)", attrs=attrs
+    )
+    report = recorded("three-peers")
+    router = msgspec.structs.replace(report.router, connections=[one])
+    (line,) = views.connections(msgspec.structs.replace(report, router=router)).splitlines()
+    assert line.split("established ")[1].lstrip() == (
+        "sleeve x(h2) mtu=1376 path-mtu=1492 rtt=0.5ms loss=1.2% (fastdp: no answer)"
+    )

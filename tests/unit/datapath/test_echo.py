@@ -207,3 +207,27 @@ def test_judgement_follows_the_last_answers(delays: list[float | None]) -> None:
     assert not path.judge.healthy
     path.steps([0.01] * 4)
     assert path.judge.healthy
+
+
+def test_loss_is_a_share_of_the_last_questions_of_a_path_that_works() -> None:
+    judge = EchoJudge(0.0)
+    now = 0.0
+
+    def ask(answer: bool, times: int) -> None:
+        nonlocal now
+        for _ in range(times):
+            now = judge.next_turn
+            for number, full in judge.turn(now):
+                if answer and full:
+                    judge.answered(number, now + 0.01)
+
+    ask(True, 15)
+    assert judge.loss is None
+    ask(True, 15)
+    assert judge.loss == 0
+    ask(False, 2)
+    ask(True, 1)
+    assert judge.loss is not None
+    assert 0.03 < judge.loss < 0.12
+    ask(True, 100)
+    assert judge.loss < 0.01

@@ -150,7 +150,8 @@ class NativeConversation:
             return CarrierStatus(CarrierState.UNUSABLE, None, rtt, encrypted, "the peer has no short id")
         if self._established and self._ways.current is not None:
             path_mtu = self._size.size + _headers(self._ways.current)
-            mtu, loss = self._setup.mtu, self._loss.loss
+            loss = self._judge.loss if self._loss.loss is None else self._loss.loss
+            mtu = self._setup.mtu
             return CarrierStatus(CarrierState.ESTABLISHED, mtu, rtt, encrypted, "", path_mtu, loss)
         state = CarrierState.LOST if self._ever else CarrierState.TRYING
         return CarrierStatus(state, None, rtt, encrypted, self._reason())
