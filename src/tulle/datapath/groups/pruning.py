@@ -61,6 +61,8 @@ def prune(
     if any(ghost.name is None for ghost in ghosts):
         return GroupTables()  # which branch they hang on is not known
     willing = frozenset(name for name, interest in interests.items() if not interest.everything)
+    if not willing:
+        return GroupTables()
     named: dict[frozenset[PeerName], Branch | None] = {}
     branches: dict[Twig, Branch] = {}
     listening: set[tuple[Branch, Group]] = set()
