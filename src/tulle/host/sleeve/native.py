@@ -50,8 +50,7 @@ class Native:
 
     def frame_came(self, pieces: list[memoryview]) -> None:
         """See ``inward.Taker``."""
-        if not self._outlets.deliver(pieces, self._peer):
-            self._inward.dropped += 1
+        self._outlets.deliver(pieces, self._peer)
 
     def message_came(self, message: bytes) -> None:
         """See ``inward.Taker``."""
