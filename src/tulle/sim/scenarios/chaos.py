@@ -1,7 +1,7 @@
 """Anything, at any moment."""
 
 from collections.abc import Callable
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 
 from tulle.sim.operations import (
     Block,
@@ -72,16 +72,26 @@ DISASTERS: tuple[Chance, ...] = (
 )
 
 
+def _some_address(plan: Plan) -> IPv4Interface | None:
+    """Mostly any; sometimes a user wants a certain one, which others may want too."""
+    if plan.rng.random() < 0.8:
+        return None
+    universe = plan.settings.universe
+    address = int(universe.network_address) + plan.rng.randrange(1, 25)
+    return IPv4Interface((address, universe.prefixlen))
+
+
 def _play(plan: Plan, chances: tuple[Chance, ...], steps: int) -> None:
     size = plan.rng.randrange(2, 7)
     universe = IPv4Network(plan.rng.choice(("10.32.0.0/27", "10.32.0.0/24", "10.32.0.0/16")))
-    plan.cluster(Settings(hosts=size, universe=universe, quorum_of=size, start_spread=3.0))
+    frames = plan.rng.random() < 0.1
+    plan.cluster(Settings(hosts=size, universe=universe, quorum_of=size, start_spread=3.0, frames=frames))
     for _ in range(steps):
         plan.wait(plan.rng.expovariate(1.0) * plan.rng.choice((0.05, 1.0, 8.0)))
         host = plan.some_host()
         what = plan.rng.random()
         if what < 0.35:
-            plan.launch(host, plan.rng.choice(("web", "db", "")))
+            plan.launch(host, plan.rng.choice(("web", "db", "")), _some_address(plan))
         elif what < 0.5:
             plan.end_some()
         else:
