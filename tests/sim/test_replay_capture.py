@@ -1,7 +1,7 @@
 """A recorded cluster of the original, with us in the place of one host.
 
-We are given what h1 received, at the times it did, and what its operator did. What we then know must be what
-h1 reported: the others believed that they were talking to the original.
+We are given what h1 received, over TCP and over UDP, at the times it did, and what its operator did. What we
+then know must be what h1 reported: the others believed that they were talking to the original.
 """
 
 from collections import defaultdict, deque
@@ -12,16 +12,32 @@ from typing import Any
 
 import pytest
 
-from recordings import PASSWORD, RUNS, Recording, recordings, story
+from recordings import PASSWORD, RUNS, Datagram, Recording, datagrams, recordings, story
+from tulle.datapath.carrier import Established, Neighbour, SendControl
+from tulle.datapath.sleeve.carrier import SleeveCarrier
+from tulle.datapath.sleeve.orders import Arrival, Endpoint, OpenPath, PathId, Refused, SendMessage, WeavePath
+from tulle.datapath.sleeve.weave import FRAGMENTATION_TEST, HEARTBEAT_SIZE, PMTU_VERIFIED
+from tulle.datapath.sleeve.weave_packet import PacketReader, datagram_size, decode_frames, sender_of
+from tulle.datapath.tables import ShortId
 from tulle.instant import Instant
 from tulle.ipam import weave
 from tulle.ipam.allocator import Allocator
 from tulle.ipam.config import Consensus, IpamConfig, Seed
 from tulle.ipam.events import Done, Failed
-from tulle.mesh.dialect import BroadcastMessage, Features, GossipMessage, UnicastMessage
+from tulle.mesh.dialect import BroadcastMessage, Control, Features, GossipMessage, UnicastMessage
+from tulle.mesh.dialect.weave.messages import decode_features, decode_message
 from tulle.mesh.dialect.weave.session import WeaveSession
 from tulle.mesh.dialect.weave.topology import decode_topology
-from tulle.mesh.events import CarrierControl, CloseLink, Dial, LinkId, PeersGone, TopologyChanged
+from tulle.mesh.events import (
+    CarrierControl,
+    CloseLink,
+    Dial,
+    LinkDown,
+    LinkId,
+    LinkUp,
+    PeersGone,
+    TopologyChanged,
+)
 from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import format_name, parse_name
 from tulle.names import weave as names
@@ -30,8 +46,8 @@ from tulle.names.nameserver import Nameserver
 H1, H2, H3 = (parse_name(f"02:00:00:00:00:0{number}") for number in (1, 2, 3))
 OUR_IP = "10.99.0.2"
 UNIVERSE = IPv4Network("10.32.0.0/12")
-SLEEVE_WORKS = 1
-"""The control message by which the other end's sleeve says that it heard from us."""
+PORT = 6783
+WIRE_MTU = 1500
 
 READERS: dict[str, Callable[[bytes], Any]] = {
     "topology": decode_topology,
@@ -44,6 +60,7 @@ class Host:
     """h1, made of our own parts, and the recorded world around it."""
 
     def __init__(self, run: str) -> None:
+        self.run = run
         self.story = story(run)
         me = self.story["self"]
         self.recordings = [item for item in recordings(run) if item.server.startswith(OUR_IP)]
@@ -63,6 +80,8 @@ class Host:
         )
         self.ipam = Allocator(IpamConfig(H1, me["UID"], UNIVERSE, UNIVERSE, bootstrap), Random(1))
         self.names = Nameserver(H1, "weave.local.")
+        self.sleeve = SleeveCarrier(H1, 1376, PORT)
+        self.paths: dict[int, tuple[PathId, PacketReader]] = {}
         self.mesh.add_channel(self.ipam)
         self.mesh.add_channel(self.names)
         self.answers: list[Done | Failed] = []
@@ -94,6 +113,11 @@ class Host:
                 for chunk in recording.chunks
                 if chunk.from_client
             )
+        found.extend(
+            (item.time, lambda item=item: self.hear_datagram(item))
+            for item in datagrams(self.run)
+            if item.target == OUR_IP
+        )
         for time, host, text in self.story["operations"]:
             if host == "h1" or text == "kill -9 h3":
                 found.append((time, lambda text=text: self.operate(text)))
@@ -106,6 +130,16 @@ class Host:
 
     def hear(self, link: int, data: bytes) -> None:
         self.mesh.received(LinkId(link), data, self.now)
+
+    def hear_datagram(self, item: Datagram) -> None:
+        """Of the frames the kernel takes care; the rest is what the others' sleeves say to ours."""
+        path, reader = self.paths[sender_of(item.data)]
+        frames, rest = decode_frames(reader.read(item.data))
+        assert rest == 0
+        for frame in frames:
+            if not any(frame.data[:14]):
+                source = Endpoint(item.source, PORT)
+                self.sleeve.arrived(Arrival(path, frame.data, source, len(item.data)), self.now)
 
     def operate(self, text: str) -> None:
         if text.startswith("POST /ip/"):
@@ -136,7 +170,7 @@ class Host:
         self.pass_time(until)
 
     def pass_time(self, until: float) -> None:
-        parts = (self.mesh, self.ipam, self.names)
+        parts = (self.mesh, self.ipam, self.names, self.sleeve)
         while (due := max(self.time, min(part.next_deadline() for part in parts))) < until:
             self.time = due
             for part in parts:
@@ -146,7 +180,8 @@ class Host:
 
     def settle(self) -> None:
         """Do what the parts want done, until they want nothing more."""
-        while events := [*self.mesh.collect(), *self.ipam.collect(), *self.names.collect()]:
+        parts = (self.mesh, self.ipam, self.names, self.sleeve)
+        while events := [event for part in parts for event in part.collect()]:
             for event in events:
                 self.obey(event)
             for view in self.mesh.links():
@@ -157,8 +192,20 @@ class Host:
         match event:
             case Dial(target):
                 self.mesh.dial_failed(target, "no route to host", self.now)
-            case CarrierControl(link, _, tag, _) if tag == SLEEVE_WORKS:
+            case LinkUp():
+                self.sleeve.link_up(self.neighbour(event), self.now)
+            case LinkDown(link):
+                self.sleeve.link_down(link, self.now)
+            case CarrierControl(link, _, tag, payload):
+                self.sleeve.control(link, tag, payload, self.now)
+            case SendControl(link, tag, payload):
+                self.mesh.send_control(link, 0, tag, payload, self.now)
+            case Established(link):
                 self.mesh.set_established(link, True, self.now)
+            case OpenPath(path, WeavePath() as format):
+                self.paths[format.peer] = path, PacketReader(format.session_key, format.dialler)
+            case SendMessage():
+                self.carry(event)
             case Done() | Failed():
                 self.answers.append(event)
             case CloseLink():
@@ -172,6 +219,38 @@ class Host:
                 nicknames = {name: peer.nickname for name, peer in peers.items()}
                 reachable = frozenset(self.mesh.routes.unicast_all)
                 self.ipam.peers_changed(reachable, nicknames, self.now)
+
+    def neighbour(self, up: LinkUp) -> Neighbour:
+        """As a node tells its carriers of a link; its number is the recorded one, for ours is random."""
+        ends = [next(self.recordings[up.link].bodies(end)) for end in (True, False)]
+        one, other = (int(decode_features(features)["ConnID"]) for features in ends)
+        short_id = self.mesh.peers()[up.peer].short_id
+        assert short_id is not None
+        return Neighbour(
+            link=up.link,
+            peer=up.peer,
+            short_id=ShortId(short_id),
+            remote_ip=up.remote_ip,
+            local_ip=up.local_ip,
+            conn_uid=one ^ other,
+            native=up.native,
+            secret=up.session_key is not None,
+            session_key=up.session_key,
+            outbound=up.outbound,
+            remote_port=up.remote_port,
+        )
+
+    def carry(self, order: SendMessage) -> None:
+        """Be the kernel of h1 and the peers behind it: those acknowledged every test of the MTU that came."""
+        mtu = len(order.message) - 14
+        sealed = bool(self.recordings[0].session_key)
+        if order.df and datagram_size(mtu, sealed) + 28 > WIRE_MTU:
+            self.sleeve.refused(Refused(order.path, WIRE_MTU), self.now)
+        elif len(order.message) not in (HEARTBEAT_SIZE, FRAGMENTATION_TEST):
+            (peer,) = (peer for peer, (path, _) in self.paths.items() if path == order.path)
+            for view in self.mesh.links():
+                if view.peer == peer:
+                    self.sleeve.control(view.link, PMTU_VERIFIED, mtu.to_bytes(2, "big"), self.now)
 
     # -- what we know, as the reports have it
 
@@ -289,3 +368,15 @@ def test_what_we_said_can_be_understood_at_the_other_end(run: str) -> None:
                 assert message.channel == "IPallocation"
                 assert weave.decode_direct(message.payload)
         assert channels == set(READERS)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_our_sleeve_told_the_others_what_that_of_the_original_did(run: str) -> None:
+    host = Host(run)
+    host.play(host.story["reports"][-1]["before"])
+    for link, recording in enumerate(host.recordings):
+        password = PASSWORD if recording.session_key else None
+        other = WeaveSession(True, {}, password, recording.client_private)
+        ours = [message for message in other.receive(host.sent[link]) if isinstance(message, Control)]
+        theirs = [decode_message(body) for body in list(recording.bodies(from_client=False))[1:]]
+        assert ours == [message for message in theirs if isinstance(message, Control)]
