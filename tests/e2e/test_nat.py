@@ -7,6 +7,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -20,6 +21,8 @@ from lab.nat import Kind, Nat, move
 PATIENCE = 60
 PINGS = 200
 """Many more than what else passes the open host in that time: other hosts' ARP."""
+PINGS_A_MOMENT = 20
+"""A ping stream sends so many in a second."""
 PASSWORD = "of all sites"
 
 HOPELESS = [
@@ -114,9 +117,10 @@ def sites(lab: Lab) -> Sites:
             host.begin_launch("--password", PASSWORD, hub)
         for host in some:
             host.wait_ready()
-    for name, host in made.hosts.items():
-        made.boxes[name] = host.container("box")
-        made.addresses[name] = host.attach(made.boxes[name])
+    made.boxes |= {name: host.container("box") for name, host in made.hosts.items()}
+    with ThreadPoolExecutor(4) as pool:
+        attached = pool.map(lambda name: made.hosts[name].attach(made.boxes[name]), made.hosts)
+        made.addresses |= dict(zip(made.hosts, attached, strict=True))
     return made
 
 
@@ -177,6 +181,20 @@ def test_a_router_that_forgets_everything(sites: Sites) -> None:
         sites.routers["sym1"].flush()
         echo.exchange()
         wait_until(lambda: sites.way("sym1", "mild") == "direct", PATIENCE, "a direct path again")
+
+
+def test_direct_paths_need_nobody_else(sites: Sites) -> None:
+    """The daemon of the only host that all others know is killed, and comes back."""
+    hub, stream = sites.hosts["hub"], sites.stream("home", "cone")
+    hub.kill()
+    for _ in range(2):
+        before = stream.answers
+        wait_until(lambda so_far=before: stream.answers > so_far + PINGS_A_MOMENT, PATIENCE, "pings go on")
+        if hub.process is None:
+            hub.relaunch()
+    sent, answered = stream.stop()
+    assert sent - answered <= PINGS_A_MOMENT
+    wait_until(lambda: sites.ping("sym1", "sym2"), PATIENCE, "the relay relays again")
 
 
 def test_a_host_that_moves_to_another_network(sites: Sites) -> None:
