@@ -32,6 +32,11 @@ def test_the_way_to_the_world_comes_first(cables: Namespace) -> None:
     assert cables.inside(lambda: own_addresses("tulle")) == [HOME, LOOPBACK, OFFICE]
 
 
+def test_without_a_way_to_the_world_there_is_an_order_all_the_same(cables: Namespace) -> None:
+    cables.ip("route del default")
+    assert cables.inside(lambda: own_addresses("tulle")) == [LOOPBACK, OFFICE, HOME]
+
+
 def test_an_interface_of_our_own_is_left_out(cables: Namespace) -> None:
     assert cables.inside(lambda: own_addresses("inner")) == [HOME, LOOPBACK]
 

@@ -9,7 +9,6 @@ from ipaddress import IPv4Interface
 from typing import Any
 
 from tulle.host import netlink
-from tulle.host.netcheck import host_routes
 from tulle.host.netlink import Rtnl
 
 log = logging.getLogger(__name__)
@@ -18,7 +17,7 @@ SETTLE = 0.1
 """Seconds to wait for more after a first change: an address rarely comes or goes alone."""
 
 _CHANGES_OF_ADDRESSES = 0x10
-_CHANGES_OF_ROUTES = 0x40
+_SOMEWHERE_IN_THE_WORLD = ("192.0.2.1", 9)
 
 Listener = Callable[[Sequence[IPv4Interface]], None]
 
@@ -26,7 +25,7 @@ Listener = Callable[[Sequence[IPv4Interface]], None]
 class OwnAddresses:
     """Tells ``listener`` the IPv4 addresses on all interfaces but ``without``, at first and when they change.
 
-    Those of interfaces that lead to the world (by a default route) come first.
+    The one from which packets leave for the world comes first.
     """
 
     def __init__(self, listener: Listener, without: str) -> None:
@@ -41,7 +40,7 @@ class OwnAddresses:
 
     async def start(self) -> None:
         """Tell the addresses of now, and from now on every change."""
-        self._socket.bind((0, _CHANGES_OF_ADDRESSES | _CHANGES_OF_ROUTES))
+        self._socket.bind((0, _CHANGES_OF_ADDRESSES))
         asyncio.get_running_loop().add_reader(self._socket, self._read)
         await self._look()
         self._task = asyncio.create_task(self._watch())
@@ -88,10 +87,19 @@ def own_addresses(without: str) -> list[IPv4Interface]:
     """All IPv4 addresses of this host but those of the interface ``without``."""
     with Rtnl() as rtnl:
         answers = rtnl.dump(netlink.list_addresses(0))
-    outward = {route.device for route in host_routes() if route.network.prefixlen == 0}
-    found = [(_device(answer), netlink.address_of(answer)) for answer in answers]
-    ordered = sorted(found, key=lambda one: (one[0] not in outward, one[1]))
-    return [address for device, address in ordered if device != without]
+    outward = _outward()
+    found = [netlink.address_of(answer) for answer in answers if _device(answer) != without]
+    return sorted(found, key=lambda one: (str(one.ip) != outward, one))
+
+
+def _outward() -> str:
+    """The address from which packets leave for the world; "" if none do. Nothing is sent to find out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_SOMEWHERE_IN_THE_WORLD)
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
 
 
 def _device(answer: Any) -> str:

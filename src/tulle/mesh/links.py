@@ -63,10 +63,10 @@ class LinkTable:
         return self._up.keys() - self._stale if self._stale else self._up.keys()
 
     def moved(self, ips: Set[str]) -> list[Link]:
-        """These are our addresses now. What was connected from another is stale; all such connections."""
+        """These are our IPv4 addresses now. Connections made from others are stale; all that are."""
         stale = []
         for link in self._all.values():
-            link.stale = link.local[0] not in ips
+            link.stale = ":" not in link.local[0] and link.local[0] not in ips
             if link.stale:
                 stale.append(link)
         self._stale = {peer for peer, link in self._up.items() if link.stale}

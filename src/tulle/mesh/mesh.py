@@ -245,7 +245,7 @@ class Mesh:
         self._connector.found(peer, address, now)
 
     def moved(self, ips: Set[str], now: Instant) -> None:
-        """These are this host's addresses now: dial anew, where it failed and where a link is stale by it."""
+        """These are this host's IPv4 addresses now: dial where it failed and where a link is stale by it."""
         for link in self._links.moved(ips):
             if not link.is_up:
                 self._keeper.close(link, "the address it was made from is gone", now)

@@ -56,6 +56,14 @@ def test_a_host_that_keeps_its_address_keeps_its_links() -> None:
     assert len(stage.mesh.links()) == 1
 
 
+def test_links_over_ipv6_are_not_judged_by_addresses_of_ipv4() -> None:
+    stage = Stage()
+    link = LinkId(77)
+    assert stage.mesh.accepted(link, ("fd00::2", 40000), ("fd00::1", 6783), stage.now)
+    stage.mesh.moved({"10.0.0.1"}, stage.now)
+    assert [event for event in stage.mesh.collect() if isinstance(event, CloseLink)] == []
+
+
 def test_an_address_that_comes_back_saves_its_links() -> None:
     stage = Stage()
     linked(stage)
