@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from tulle.ipam.ring import Entry, Range, Ring
+from tulle.ipam.ring import MAX_ENTRIES, Entry, Range, Ring
 from tulle.ipam.terms import OTHER_DIVISION, other_range
 from tulle.mesh.peername import PeerName
 
@@ -62,6 +62,10 @@ def repairing_merge(mine: Ring, theirs: Ring) -> Repaired:
         if known.version == entry.version and known.peer != entry.peer:
             contested.add(entry.token)
         entries[entry.token] = max(known, entry, key=_rank)
+    if len(entries) > MAX_ENTRIES:
+        raise RingMismatch(
+            f"its ring and ours together have more than {MAX_ENTRIES} pieces; it is not taken in"
+        )
     merged = mine.with_entries(entries[token] for token in sorted(entries)).clamped()
     return Repaired(replace(merged, seeds=mine.seeds or theirs.seeds), frozenset(contested))
 

@@ -19,6 +19,9 @@ from tulle.mesh.peername import UNKNOWN_PEER, PeerName
 
 MAX_ROUND = 0xFFFF_FFFF
 
+MAX_ELECTORS = 4096
+"""Acceptors that are remembered, and told of, at most: nobody can read of more."""
+
 
 class NodeId(NamedTuple):
     """An acceptor: a peer and the number it took when it began to take part."""
@@ -91,6 +94,8 @@ class Elector:
         changed = False
         for node, theirs in claims.items():
             mine = self.known.get(node)
+            if mine is None and len(self.known) + (self.me not in self.known) >= MAX_ELECTORS:
+                continue
             joined = theirs if mine is None else mine.joined(theirs)
             changed = changed or joined != mine
             self.known[node] = joined

@@ -21,6 +21,9 @@ TAKEOVER_STEP = 100
 
 MAX_VERSION = 0xFFFF_FFFF
 
+MAX_ENTRIES = 1 << 17
+"""Rings longer than this are refused: nobody divides a range like that, and every peer has to hold it."""
+
 
 class Range(NamedTuple):
     """Addresses from ``start`` up to but not including ``end``."""

@@ -9,15 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tulle.errors import BadMessage
-from tulle.ipam.paxos import MAX_ROUND, Claims, NodeId, Proposal
-from tulle.ipam.ring import MAX_VERSION, Entry, Range, Ring, RingInvalid
+from tulle.ipam.paxos import MAX_ELECTORS, MAX_ROUND, Claims, NodeId, Proposal
+from tulle.ipam.ring import MAX_ENTRIES, MAX_VERSION, Entry, Range, Ring, RingInvalid
 from tulle.mesh.dialect.weave import gob
 from tulle.mesh.peername import PeerName
 
-MAX_ENTRIES = 1 << 17
-"""Rings longer than this are refused: nobody divides a range like that, and every peer has to hold it."""
-
-MAX_ELECTORS = 4096
 MAX_NICKNAMES = 1 << 14
 _NICKNAME_LENGTH = 255
 _U32 = 0xFFFF_FFFF

@@ -92,7 +92,7 @@ class Hearing:
                 self._wake(link)
 
     def _handle(self, link: Link, item: Features | Message, now: Instant) -> None:
-        if link.state is LinkState.RIVAL and not link.on_trial:
+        if link.state is LinkState.RIVAL and not link.on_trial and not isinstance(item, Farewell):
             self._keeper.vouched(link, now)
         if isinstance(item, GossipMessage | BroadcastMessage | UnicastMessage):
             self._appetite.spend(link.remote[0], len(item.payload), now.mono)

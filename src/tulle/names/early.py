@@ -28,15 +28,17 @@ class EarlyEntries:
     def __init__(self) -> None:
         self._waiting: dict[PeerName, dict[Key, Entry]] = {}
         self._until: dict[PeerName, float] = {}
+        self._count = 0
         self._next_look = math.inf
 
     def hold(self, entry: Entry, now: Instant) -> None:
         """Let an entry wait; of several states of a key the newest does."""
-        if sum(map(len, self._waiting.values())) >= MOST:
+        if self._count >= MOST:
             return
         origin = entry.key.origin
         self._until.setdefault(origin, now.mono + KEPT_FOR)
         held = self._waiting.setdefault(origin, {})
+        self._count += entry.key not in held
         if entry.key not in held or entry.replaces(held[entry.key]):
             held[entry.key] = entry
         self._next_look = min(self._next_look, now.mono + LOOK_EVERY)
@@ -47,11 +49,12 @@ class EarlyEntries:
             return []
         found: list[Entry] = []
         for origin in list(self._waiting):
-            if origin in known:
-                found += self._waiting.pop(origin).values()
+            arrived = origin in known
+            if arrived or self._until[origin] <= now.mono:
+                entries = self._waiting.pop(origin).values()
                 del self._until[origin]
-            elif self._until[origin] <= now.mono:
-                del self._waiting[origin], self._until[origin]
+                self._count -= len(entries)
+                found += entries if arrived else ()
         self._next_look = now.mono + LOOK_EVERY if self._waiting else math.inf
         return found
 

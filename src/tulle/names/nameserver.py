@@ -30,6 +30,9 @@ from tulle.names.unsaved import Unsaved
 ENTRIES_PER_MESSAGE = 20_000
 """A whole state goes out in pieces of this size, far below the 10 MiB that a message may have."""
 
+MOST_ENTRIES = 1 << 18
+"""Names and removals, of all peers, that are remembered; what other peers tell beyond that is ignored."""
+
 TOLERATED_SKEW = 900
 """Seconds by which clocks may differ before peers running Weave Net refuse to talk."""
 
@@ -53,6 +56,7 @@ class Nameserver:
         self._skewed: set[PeerName] = set()
         self._migration = Migration(self.domain)
         self._unsaved = Unsaved()
+        self._crowded = False
         self._events: list[Event] = []
         self._restore(restored)
 
@@ -153,6 +157,8 @@ class Nameserver:
                 self._early.hold(entry, now)
                 continue
             elif self._is_news(entry):
+                if not self._room_for(entry.key):
+                    continue
                 fresh.add(entry.key)
                 self._put(entry, now)
             received.add(entry.key)
@@ -227,9 +233,22 @@ class Nameserver:
         old = self._state.entries.get(entry.key)
         return old is None or entry.replaces(old)
 
+    def _room_for(self, key: Key) -> bool:
+        """Whether one more entry of another peer can be remembered; said once when it cannot."""
+        entries = self._state.entries
+        if key in entries or len(entries) < MOST_ENTRIES:
+            return True
+        if not self._crowded:
+            self._crowded = True
+            text = (
+                f"there are {len(entries)} names in the network, as many as are remembered; more are ignored"
+            )
+            self._events.append(Log("warning", text))
+        return False
+
     def _accept(self, entries: list[Entry], now: Instant) -> None:
         """Take in what waited, and pass it on as news."""
-        fresh = [entry for entry in entries if self._is_news(entry)]
+        fresh = [entry for entry in entries if self._is_news(entry) and self._room_for(entry.key)]
         for entry in fresh:
             self._put(entry, now)
         if fresh:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipam.builders import A, B, C, address, peer, ring, ring_of, vectors
+from tulle.ipam import merge
 from tulle.ipam.merge import RingConflict, RingMismatch, repairing_merge, strict_merge
 from tulle.ipam.ring import Entry, Range, Ring, RingInvalid
 from tulle.mesh.peername import PeerName
@@ -116,3 +117,11 @@ def test_seeds_are_learned_from_whoever_has_them() -> None:
 def test_what_can_never_merge_comes_with_advice(theirs: Ring, advice: str) -> None:
     with pytest.raises(RingMismatch, match=advice):
         repairing_merge(ring((0, A, 0, 1)), theirs)
+
+
+def test_rings_that_would_be_too_long_together_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "MAX_ENTRIES", 3)
+    ours = ring((0, A, 0, 1), (4, A, 0, 1))
+    assert len(repairing_merge(ours, ring((0, A, 0, 1), (6, B, 0, 1))).ring.entries) == 3
+    with pytest.raises(RingMismatch, match="more than 3 pieces"):
+        repairing_merge(ours, ring((6, B, 0, 1), (8, B, 0, 1)))

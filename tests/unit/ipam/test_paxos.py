@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from ipam.builders import A, B, C, claims_of, peer, vectors
+from tulle.ipam import paxos
 from tulle.ipam.paxos import MAX_ROUND, NO_CLAIMS, Claims, Elector, NodeId, Proposal
 from tulle.mesh.peername import PeerName
 
@@ -196,3 +197,14 @@ def test_joined_claims_keep_the_later_of_each() -> None:
     theirs = Claims(first, second, (B,), second)
     assert mine.joined(theirs) == theirs.joined(mine) == Claims(second, second, (B,), second)
     assert NO_CLAIMS.joined(mine) == mine
+
+
+def test_a_flood_of_acceptors_leaves_room_for_ourselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paxos, "MAX_ELECTORS", 5)
+    elector = Elector(NodeId(A, 1), 2)
+    claim = Claims(Proposal(1, NodeId(B, 1)))
+    assert elector.update({NodeId(B, uid): claim for uid in range(1, 100)})
+    assert not elector.update({NodeId(C, uid): claim for uid in range(1, 100)})
+    elector.propose()
+    assert len(elector.known) == 5
+    assert elector.own_claims is not None

@@ -49,3 +49,10 @@ def test_few_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         early.hold(entry(f"n{number}"), START)
     assert len(early.take({OTHER}, LATER)) == 3
+    for number in range(10):
+        early.hold(entry(f"n{number}"), LATER)
+        early.hold(entry(f"n{number}", version=1), LATER)
+    much_later = LATER.later(KEPT_FOR)
+    assert early.take(set(), much_later) == []
+    early.hold(entry("room again"), much_later)
+    assert len(early.take({OTHER}, much_later.later(1))) == 1

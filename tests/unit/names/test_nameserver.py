@@ -518,6 +518,18 @@ def test_a_name_that_would_be_too_long_under_the_new_domain_is_removed_and_said(
     assert any(isinstance(event, Log) and "cannot be moved" in event.text for event in server.collect())
 
 
+def test_a_flood_of_names_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_ENTRIES", 3)
+    server = nameserver()
+    merged = tell(server, *[entry(f"n{number}", address=f"10.32.0.{number}") for number in range(10)])
+    assert len(merged.fresh) == len(server.entries()) == 3
+    tell(server, *[entry(f"m{number}") for number in range(10)])
+    assert [event.level for event in server.collect() if isinstance(event, Log)] == ["warning"]
+    server.add("c1", "ours", A, START)
+    assert server.lookup("ours") == (A,)
+    assert tell(server, entry("n1", address="10.32.0.1", version=1, tombstone=5)).fresh
+
+
 # -- scale ------------------------------------------------------------------------------------------------
 
 
