@@ -8,9 +8,10 @@ from tulle.ipam.events import Done, Failed
 from tulle.ipam.ring import Range, Ring, RingInvalid
 from tulle.mesh.peername import PeerName
 from tulle.sim.daemon import SPINNING
-from tulle.sim.machine import Asked, Machine
+from tulle.sim.machine import Machine
 from tulle.sim.settings import Settings, host_of
 from tulle.sim.story import Story
+from tulle.sim.watcher import Asked
 
 
 class Violation(Exception):
@@ -18,7 +19,7 @@ class Violation(Exception):
 
 
 class Judge:
-    """Keeps the books. See ``machine.Watcher`` for what it is told.
+    """Keeps the books. See ``watcher.Watcher`` for what it is told.
 
     ``excuse`` says why two containers may have one address from now on: somebody forced it, or a disk was
     lost or rolled back. What is found then is counted, and is no violation.
@@ -29,6 +30,8 @@ class Judge:
         self._story = story
         self._holders: defaultdict[int, dict[tuple[int, str], None]] = defaultdict(dict)
         self._rings: dict[int, Ring] = {}
+        self._seeds: tuple[PeerName, ...] = ()
+        self.disks_lost = 0
         self._owned: dict[PeerName, list[Range]] = {}
         self._removed: set[PeerName] = set()
         self.excuse = ""
@@ -121,12 +124,21 @@ class Judge:
             ring.check()
         except RingInvalid as error:
             raise Violation(f"the ring of h{machine.number} is broken: {error}") from None
+        self._judge_seeds(machine, ring)
         if ring.entries and sum(piece.size for arc in ring.arcs() for piece in arc.ranges) != ring.range.size:
             raise Violation(f"the ring of h{machine.number} does not cover its range exactly once")
         owned = ring.owned_ranges(machine.name)
         if machine.name not in self._removed and owned != self._owned.get(machine.name, []):
             self._owned[machine.name] = owned
             self._judge_owners(machine.name, owned)
+
+    def _judge_seeds(self, machine: Machine, ring: Ring) -> None:
+        """There is one first division. Only when disks are lost there can be another, by those who forgot."""
+        seeds = self._seeds = self._seeds or ring.seeds
+        if ring.seeds and ring.seeds != seeds and not self.disks_lost:
+            raise Violation(
+                f"the range was divided twice: h{machine.number} has seeds {ring.seeds}, others {seeds}"
+            )
 
     def _judge_owners(self, name: PeerName, owned: list[Range]) -> None:
         """No range may be anybody's own in the eyes of two daemons."""
@@ -144,6 +156,7 @@ class Judge:
 
     def left(self, machine: Machine) -> None:
         """This host's disk is gone, and with it all that it owned."""
+        self.disks_lost += 1
         self._owned.pop(machine.name, None)
         self._rings.pop(machine.number, None)
 

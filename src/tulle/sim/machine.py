@@ -2,10 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from random import Random
-from typing import Protocol
 
 from tulle.datapath.tables import Tables
 from tulle.ipam.events import Done, Failed
@@ -15,61 +13,10 @@ from tulle.sim.disk import Disk
 from tulle.sim.kernel import Kernel
 from tulle.sim.network import Network
 from tulle.sim.settings import Settings, ip_of, name_of
+from tulle.sim.watcher import Asked, Container, Watcher
 
 LAST_WORDS = 3.0
 """Seconds that a reset waits for its last message to arrive."""
-
-
-@dataclass(slots=True)
-class Container:
-    """A container that runs: the addresses that it was given, and what it is called."""
-
-    ident: str
-    hostname: str
-    addresses: set[IPv4Interface] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request that a user waits for."""
-
-    what: str
-    ident: str
-    hostname: str
-    at: float
-    sent: int
-    """Bytes that the daemon had sent when it was asked."""
-
-
-class Watcher(Protocol):
-    """Who is told what happens on machines."""
-
-    def took(self, machine: "Machine", ident: str, interface: IPv4Interface) -> None:
-        """A container has this address now."""
-
-    def freed(self, machine: "Machine", ident: str, interface: IPv4Interface) -> None:
-        """It has it no more."""
-
-    def settled(self, machine: "Machine", asked: Asked, answer: Done | Failed) -> None:
-        """A request was answered."""
-
-    def noted(self, machine: "Machine", level: str, text: str) -> None:
-        """A line in the daemon's log."""
-
-    def closed_link(self, machine: "Machine", reason: str) -> None:
-        """The daemon closed a connection."""
-
-    def pumped(self, machine: "Machine") -> None:
-        """The daemon did something."""
-
-    def voted(self, machine: "Machine") -> None:
-        """Its daemon sends a message of the election."""
-
-    def left(self, machine: "Machine") -> None:
-        """Its disk is gone, or will be: what it owned counts no more."""
-
-    def started(self, machine: "Machine") -> None:
-        """There is a new daemon, which has read its disk and done nothing yet."""
 
 
 class Machine:
@@ -136,6 +83,14 @@ class Machine:
         self.named.clear()
         if not keep_name:
             self.name = name_of(self.number, self._lives)
+
+    def start_over(self) -> None:
+        """Daemon, containers and state are removed, as ``tulle reset`` does in the end."""
+        self.crash()
+        self.kernel.tables = Tables()
+        for ident in list(self.containers):
+            self._bury(ident)
+        self.lose_disk()
 
     def roll_back(self) -> None:
         """The disk is as it was when the backup was made. The daemon must not be running."""
@@ -355,8 +310,4 @@ class Machine:
     def _leave(self, daemon: Daemon, force: bool) -> None:
         if self.daemon is not daemon or not (force or self._network.delivered(self.ip)):
             return
-        self.crash()
-        self.kernel.tables = Tables()
-        for ident in list(self.containers):
-            self._bury(ident)
-        self.lose_disk()
+        self.start_over()

@@ -6,18 +6,15 @@ retransmits; so does all that follows. Nothing here knows what streams and frame
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from random import Random
 from struct import Struct
-from typing import Protocol
 from zlib import crc32
 
 from tulle.datapath.tapframe import ControlFrame
 from tulle.sim.clock import Clock
+from tulle.sim.ends import Address, End, FrameTaker, Host
 from tulle.sim.paths import Paths, Quality
-
-Address = tuple[str, int]
 
 DIAL_SECONDS = 5.0
 """How long a dial waits for an answer."""
@@ -36,63 +33,6 @@ LONGEST_SILENCE = 8.0
 """Seconds at most between the end of a cut and the next retransmission."""
 
 
-class Host(Protocol):
-    """What a host does with connections, which are told apart by the numbers that ``Network`` gave them."""
-
-    ip: str
-    port: int
-
-    def accept(self, connection: int, remote: Address) -> bool:
-        """Somebody connects; False closes at once."""
-
-    def dialled(self, connection: int, target: Address, local: Address) -> None:
-        """The connection that was asked for is there."""
-
-    def dial_failed(self, target: Address, reason: str) -> None:
-        """Nobody answers there, or refuses."""
-
-    def received(self, connection: int, data: bytes) -> None:
-        """Bytes arrived."""
-
-    def writable(self, connection: int) -> None:
-        """A stream that was full takes bytes again."""
-
-    def closed(self, connection: int, reason: str) -> None:
-        """The other end closed, or the network broke the connection."""
-
-
-class FrameTaker(Protocol):
-    """The data path of a host."""
-
-    ip: str
-    alive: bool
-
-    def arrived(self, frame: ControlFrame, source: str, hops: int) -> None:
-        """A frame came over the network, and may be sent on so many times."""
-
-
-@dataclass(slots=True, eq=False)
-class _End:
-    """One end of a connection.
-
-    ``inbox`` is what waits for the path to come back, ``arrival`` when the last piece sent to this end is
-    due, ``unread`` how many bytes are under way to it. ``lonely_since``: since when nothing can have come
-    from the other machine, not even an answer of its kernel. ``ended``: word is on its way that the other end
-    is gone.
-    """
-
-    connection: int
-    host: Host
-    peer: "_End | None" = None
-    open: bool = True
-    inbox: list[bytes | None] = field(default_factory=list)
-    arrival: float = 0.0
-    unread: int = 0
-    cut_at: float = 0.0
-    lonely_since: float | None = None
-    ended: bool = False
-
-
 class Network:
     """Hosts, and the connections between them. Without an ``rng`` nothing happens by chance."""
 
@@ -104,8 +44,8 @@ class Network:
         self.dials = 0
         self._hosts: dict[str, Host] = {}
         self._kernels: dict[str, FrameTaker] = {}
-        self._ends: dict[int, _End] = {}
-        self._waiting: dict[int, _End] = {}
+        self._ends: dict[int, End] = {}
+        self._waiting: dict[int, End] = {}
         self._numbers = 0
         self.trace = blake2b(digest_size=16)
         """A digest of everything that arrived anywhere, when, and in which order."""
@@ -186,7 +126,7 @@ class Network:
                 self.clock.call_after(patience, self._give_up, end, end.lonely_since)
             self._find_stale(end)
 
-    def _in_touch(self, end: _End) -> bool:
+    def _in_touch(self, end: End) -> bool:
         peer = end.peer
         if peer is None:
             return True
@@ -194,12 +134,12 @@ class Network:
         up = kernel.alive if kernel is not None else self.listens(peer.host.ip)
         return up and self.paths.both_ways(end.host.ip, peer.host.ip)
 
-    def _give_up(self, end: _End, since: float) -> None:
+    def _give_up(self, end: End, since: float) -> None:
         if end.open and end.lonely_since == since:
             self._drop(end)
             end.host.closed(end.connection, "connection timed out")
 
-    def _find_stale(self, end: _End) -> None:
+    def _find_stale(self, end: End) -> None:
         """The other machine lives and knows nothing of this connection: it will say so when asked."""
         peer = end.peer
         if self._chance and end.lonely_since is None and peer is not None and not peer.open and not end.ended:
@@ -286,19 +226,19 @@ class Network:
         if not callee.accept(callee_end.connection, ephemeral):
             self.close(callee_end.connection)
 
-    def _end(self, host: Host) -> _End:
+    def _end(self, host: Host) -> End:
         self._numbers += 1
-        end = _End(self._numbers, host)
+        end = End(self._numbers, host)
         self._ends[end.connection] = end
         return end
 
-    def _drop(self, end: _End) -> None:
+    def _drop(self, end: End) -> None:
         end.open = False
         end.inbox.clear()
         self._ends.pop(end.connection, None)
         self._waiting.pop(end.connection, None)
 
-    def _tell_dialled(self, end: _End, target: Address, local: Address) -> None:
+    def _tell_dialled(self, end: End, target: Address, local: Address) -> None:
         if end.open and self._hosts.get(end.host.ip) is end.host:
             end.host.dialled(end.connection, target, local)
 
@@ -306,18 +246,18 @@ class Network:
         if self._hosts.get(host.ip) is host:
             host.dial_failed(target, reason)
 
-    def _transmit(self, end: _End, data: bytes | None) -> None:
+    def _transmit(self, end: End, data: bytes | None) -> None:
         peer = end.peer
         assert peer is not None
         due = self.clock.mono + self.paths.delay(end.host.ip, peer.host.ip)
         peer.arrival = max(due, peer.arrival)
         self.clock.call_at(peer.arrival, self._deliver, peer, data)
 
-    def _reachable(self, end: _End) -> bool:
+    def _reachable(self, end: End) -> bool:
         assert end.peer is not None
         return self.paths.both_ways(end.peer.host.ip, end.host.ip)
 
-    def _deliver(self, end: _End, data: bytes | None) -> None:
+    def _deliver(self, end: End, data: bytes | None) -> None:
         """Bytes (None: the end of the stream) are at this end, unless the path is cut; then they wait."""
         if not end.open:
             self._refuse(end, data)
@@ -329,11 +269,11 @@ class Network:
         else:
             self._hand_over(end, data)
 
-    def _passes(self, end: _End) -> bool:
+    def _passes(self, end: End) -> bool:
         assert end.peer is not None
         return self.paths.passes(end.peer.host.ip, end.host.ip)
 
-    def _flush(self, end: _End) -> None:
+    def _flush(self, end: End) -> None:
         if not end.open or not end.inbox or not self._passes(end):
             return
         waiting, end.inbox = end.inbox, []
@@ -342,7 +282,7 @@ class Network:
             if end.open:
                 self._hand_over(end, data)
 
-    def _hand_over(self, end: _End, data: bytes | None) -> None:
+    def _hand_over(self, end: End, data: bytes | None) -> None:
         if data is None:
             self._drop(end)
             end.host.closed(end.connection, "connection closed by the peer")
@@ -355,7 +295,7 @@ class Network:
         if was_full and peer is not None and peer.open:
             peer.host.writable(peer.connection)
 
-    def _refuse(self, end: _End, data: bytes | None) -> None:
+    def _refuse(self, end: End, data: bytes | None) -> None:
         """Bytes for an end that is gone: a machine that lives answers with a reset."""
         peer = end.peer
         if data is None or peer is None or not peer.open or not self.listens(end.host.ip):

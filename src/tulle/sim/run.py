@@ -103,6 +103,7 @@ def recover(world: World, within: float) -> None:
         missing = [target for target in world.first_targets(machine.number) if target not in machine.targets]
         machine.connect(missing, False)
     Heal().apply(world)
+    world.reunite()
     Settle(within, answered=False).apply(world)
     for name in world.lost_owners():
         world.machines[1].rmpeer(name, force=True)

@@ -92,6 +92,18 @@ class World:
         far = self._by_ip.get(other)
         return far is not None and far.powered and self.network.paths.both_ways(one, other)
 
+    def reunite(self) -> None:
+        """When disks were lost hosts may have begun anew, apart from the others: the fewer start over."""
+        groups: dict[tuple[PeerName, ...], list[Machine]] = {}
+        for machine in self.running():
+            assert machine.daemon is not None
+            if seeds := machine.daemon.ipam.ring.seeds:
+                groups.setdefault(seeds, []).append(machine)
+        for group in sorted(groups.values(), key=len)[:-1]:
+            for machine in group:
+                machine.start_over()
+                self.start(machine.number)
+
     def lost_owners(self) -> list[PeerName]:
         """Owners of ranges that nobody is any more: names that were lost with a disk."""
         owners = {

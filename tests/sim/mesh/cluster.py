@@ -23,7 +23,8 @@ from tulle.mesh.keeper import SessionFactory
 from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import PeerName
 from tulle.mesh.views import LinkState
-from tulle.sim.network import Address, Network
+from tulle.sim.ends import Address
+from tulle.sim.network import Network
 from tulle.sim.paths import Quality
 from tulle.sim.settings import ip_of
 
