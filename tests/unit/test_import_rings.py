@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tulle"
 
-PURE = {"errors", "instant", "mesh", "ipam", "names", "datapath", "node", "sim"}
+PURE = {"errors", "instant", "hkdf", "mesh", "ipam", "names", "datapath", "node", "sim"}
 """Values and state machines: no input or output, no clock, no randomness of its own."""
 
 HOST = {"host"}
