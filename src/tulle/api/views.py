@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from tulle.api.advice import advice, ipam_status
 from tulle.api.report import (
     CONNECTION_STATES,
+    SHORTCUT_STATES,
     ConnectionAttrs,
     ConnectionReport,
     ContainerReport,
@@ -74,8 +75,14 @@ def _router_section(report: Report) -> list[tuple[str, str]]:
         ("Targets", str(len(router.targets))),
         ("Connections", f"{len(router.connections)}" + (f" ({counted})" if counted else "")),
         ("Peers", f"{len(router.peers)}" + (f" (with {linked} connections)" if linked else "")),
+        *_shortcut_rows(router.shortcuts),
         ("TrustedSubnets", ", ".join(router.trusted_subnets) or "none"),
     ]
+
+
+def _shortcut_rows(shortcuts: Sequence[ShortcutReport]) -> list[tuple[str, str]]:
+    states = Counter(shortcut.state for shortcut in shortcuts)
+    return [("Shortcuts", f"{len(shortcuts)} ({_counts(states, SHORTCUT_STATES)})")] if shortcuts else []
 
 
 def targets(report: Report) -> str:

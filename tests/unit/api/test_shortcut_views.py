@@ -70,6 +70,11 @@ def test_direct_shortcuts_stand_among_our_own_connections_in_the_list_of_peers()
     assert views.peers(report).count("~>") == 1
 
 
+def test_the_summary_counts_them_if_there_are_any() -> None:
+    assert "Shortcuts: 2 (1 direct, 1 relayed)\n" in views.status(report_with(DIRECT, RELAYED))
+    assert "Shortcuts" not in views.status(report_with())
+
+
 def test_metrics() -> None:
     page = exposition(report_with(DIRECT, RELAYED)).decode()
     found = {
