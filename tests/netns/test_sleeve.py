@@ -16,6 +16,7 @@ from tulle.host.sleeve.sleeve import Sleeve
 from tulle.host.sleeve.wire import HEADER
 
 AMOUNT = 30_000_000
+UDP_SEGMENT = 103
 
 
 @pytest.mark.parametrize(("sealed", "group"), [(True, 0), (False, 0), (True, 8), (False, 1)])
@@ -29,6 +30,22 @@ def test_bulk_tcp_passes_in_superframes(lab: Lab, sealed: bool, group: int) -> N
         assert here.dropped == there.dropped == 0
         assert there.received == there.expected
         assert AMOUNT / 1472 < here.sent < 1.4 * AMOUNT / 1472
+
+
+@pytest.mark.parametrize("group", [0, 4])
+def test_datagrams_that_a_container_sends_by_the_dozen(lab: Lab, group: int) -> None:
+    """With UDP_SEGMENT, as QUIC does; they cross the network as one frame, or as a few."""
+    with SleeveLab(lab, 2, group=group) as sleeves:
+        one, two = (node.container() for node in sleeves.nodes)
+        assert one.pings("10.1.0.2", wait=5)
+        before = sleeves.count(1, 2).sent
+        with two.socket() as ear, one.socket() as mouth:
+            ear.bind(("", 5000))
+            mouth.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
+            sent = [bytes([number]) * 1000 for number in range(40)] + [b"last"]
+            mouth.sendto(b"".join(sent), ("10.1.0.2", 5000))
+            assert [ear.recv(2000) for _ in sent] == sent
+        assert sleeves.count(1, 2).sent - before < 40
 
 
 def test_forged_replayed_changed_and_cross_path_datagrams_are_dropped_and_counted(lab: Lab) -> None:
