@@ -48,8 +48,8 @@ def ipv4(to: str, protocol: int = 17, body: bytes = bytes(20), options: bytes = 
     return ethernet(mac or f"01005e{address[1] & 0x7F:02x}{address[2:].hex()}", "0800", head + body)
 
 
-def igmp(kind: int) -> bytes:
-    return summed(bytes([kind]) + bytes(7), 2)
+def igmp(kind: int, about: str = "0.0.0.0") -> bytes:
+    return summed(bytes([kind, 0, 0, 0]) + socket.inet_aton(about), 2)
 
 
 def ipv6(to: str, protocol: int = 17, body: bytes = bytes(20), mac: str = "") -> bytes:
@@ -90,7 +90,7 @@ CASES = {
     "a unicast packet to a group's hardware address": (ipv4("10.1.0.2", mac="01005e010203"), COPIED),
     "a report to a group": (ipv4("239.1.2.3", 2, igmp(0x16)), PRUNED),
     "a report with an option": (ipv4("239.1.2.3", 2, igmp(0x16), bytes([0x94, 4, 0, 0])), PRUNED),
-    "a question of a router among containers": (ipv4("224.0.0.1", 2, igmp(0x11)), COPIED),
+    "a question of a router among containers": (ipv4("239.9.9.9", 2, igmp(0x11, "239.9.9.9")), COPIED),
     "an IPv6 report": (icmp6("ff02::16", 143, 8, ROUTER_ALERT), PRUNED),
     "an IPv6 question": (icmp6("ff02::1", 130, 24, ROUTER_ALERT), COPIED),
     "a router's advertisement": (icmp6("ff02::1", 134, 16), ADVERT),
@@ -191,12 +191,6 @@ def test_a_new_daemon_finds_the_tables_and_goes_on_from_there(nodes: list[Node],
     assert effect(nodes[0], ipv4("239.1.2.4")) == {COPIED: 1}
 
 
-def test_the_bridge_s_own_questions_stay_on_their_host(nodes: list[Node]) -> None:
-    kept = nodes[0].path.counters()[Counter.QUERIES_KEPT]
-    tunnel = nodes[0].path.names.vxlan
-    nodes[0].host.ip(
-        f"link set {BRIDGE} type bridge mcast_querier 1",
-        f"link set {tunnel} down",
-        f"link set {tunnel} up",  # a new port is asked at once
-    )
-    wait_until(lambda: nodes[0].path.counters()[Counter.QUERIES_KEPT] > kept)
+def test_the_bridge_s_own_questions_stay_on_their_host(lab: Lab) -> None:
+    (alone,) = make_nodes(lab, 1)
+    wait_until(lambda: alone.path.counters()[Counter.QUERIES_KEPT] > 0)
