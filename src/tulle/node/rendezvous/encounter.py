@@ -11,6 +11,9 @@ from tulle.mesh.peername import PeerName
 LONGEST_PAUSE = 240.0
 """Seconds between two attempts of a pair that has no prospect: new addresses of either end shorten it."""
 
+PAUSE_SECONDS = 2.0
+"""The distance between two attempts with one peer, whoever asks for them."""
+
 
 class Talk(Enum):
     """How far the two have come in arranging an attempt."""
@@ -36,6 +39,17 @@ class Agreed:
 
     path: NativePath
     endpoints: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EncounterView:
+    """For people. ``retry_at`` is monotonic, None if the other end decides or a path works."""
+
+    peer: PeerName
+    path: Path
+    tries: int
+    reason: str
+    retry_at: float | None
 
 
 @dataclass(slots=True)
@@ -75,13 +89,17 @@ class Encounter:
         """The talk is over, or has come to nothing."""
         self.talk, self.until, self.agreed, self.private = Talk.NONE, math.inf, None, b""
 
+    def hurry(self, mono: float) -> None:
+        """Speak soon, but keep the distance to what was said before."""
+        if self.talk is Talk.NONE:
+            self.due = min(self.due, max(mono, self.said_at + PAUSE_SECONDS))
 
-@dataclass(frozen=True, slots=True)
-class EncounterView:
-    """For people. ``retry_at`` is monotonic, None if the other end decides or a path works."""
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there is a path, or will be in a moment."""
+        return self.path is not Path.NONE or self.talk in (Talk.ANSWERED, Talk.STARTING)
 
-    peer: PeerName
-    path: Path
-    tries: int
-    reason: str
-    retry_at: float | None
+    def view(self) -> EncounterView:
+        """A picture of it."""
+        waits = self.path is not Path.MET and self.due != math.inf
+        return EncounterView(self.peer, self.path, self.tries, self.reason, self.due if waits else None)

@@ -22,7 +22,7 @@ from tulle.mesh.peername import PeerName
 from tulle.mesh.ratelimit import TokenBucket
 from tulle.node.rendezvous.agreement import End, agree, public_key
 from tulle.node.rendezvous.candidates import Whereabouts
-from tulle.node.rendezvous.encounter import Agreed, Encounter, EncounterView, Path, Talk
+from tulle.node.rendezvous.encounter import PAUSE_SECONDS, Agreed, Encounter, EncounterView, Path, Talk
 from tulle.node.rendezvous.messages import KEY_SIZE, Answer, Go, Message, Nudge, Offer, Origin, decode, encode
 
 CHANNEL = "tulle-rendezvous"
@@ -33,9 +33,6 @@ SETTLE_SECONDS = 1.5
 
 ANSWER_SECONDS = 5.0
 TRY_SECONDS = 6.0
-PAUSE_SECONDS = 2.0
-"""The distance between two attempts with one peer, whoever asks for them."""
-
 LONGEST_LEAD = 1.0
 """How long the leader waits after its "go", at most."""
 
@@ -75,6 +72,8 @@ class Rendezvous:
         self._encounters: dict[PeerName, Encounter] = {}
         self._events: list[Introduce | Part] = []
         self._pace = TokenBucket(_BURST, _PER_SECOND)
+        self._deadline: float | None = math.inf
+        """What ``next_deadline`` says; None when it is to be found out anew. Peers may be very many."""
 
     # -- the channel: messages only, no state that all share --------------------------------------------
 
@@ -96,6 +95,7 @@ class Rendezvous:
         encounter = self._encounters.get(src)
         if message is None or encounter is None:
             return
+        self._deadline = None
         match message:
             case Offer():
                 self._offered(encounter, message, now.mono)
@@ -106,7 +106,7 @@ class Rendezvous:
                     self._begin(encounter, now.mono)
             case Nudge():
                 if encounter.leads and encounter.path not in (Path.TRYING, Path.MET):
-                    self._hurry(encounter, now.mono)
+                    encounter.hurry(now.mono)
 
     # -- told by the node ----------------------------------------------------------------------------------
 
@@ -116,6 +116,7 @@ class Rendezvous:
         A shortcut that works is kept when the mesh loses its peer: perhaps all that both knew was a host that
         is being restarted.
         """
+        self._deadline = None
         wanted = reachable - linked
         for peer, encounter in list(self._encounters.items()):
             encounter.reachable = peer in wanted
@@ -128,13 +129,15 @@ class Rendezvous:
 
     def moved(self, now: Instant) -> None:
         """Our own addresses are others than before: what was hopeless may be possible now."""
+        self._deadline = None
         for encounter in self._encounters.values():
             encounter.backoff.reset()
             if encounter.path in (Path.NONE, Path.LOST):
-                self._hurry(encounter, now.mono)
+                encounter.hurry(now.mono)
 
     def met(self, peer: PeerName, now: Instant) -> None:
         """The path to this peer works (again)."""
+        self._deadline = None
         encounter = self._encounters.get(peer)
         if encounter is not None:
             encounter.path, encounter.patience = Path.MET, math.inf
@@ -143,6 +146,7 @@ class Rendezvous:
 
     def parted(self, peer: PeerName, reason: str, now: Instant) -> None:
         """It works no longer. The sleeve goes on trying until there is another."""
+        self._deadline = None
         encounter = self._encounters.get(peer)
         if encounter is None or encounter.path is not Path.MET:
             return
@@ -152,7 +156,7 @@ class Rendezvous:
         encounter.path, encounter.reason = Path.LOST, reason
         if now.mono - encounter.met_at >= STABLE_SECONDS:
             encounter.backoff.reset()
-            self._hurry(encounter, now.mono)
+            encounter.hurry(now.mono)
         else:
             encounter.due = now.mono + encounter.backoff.wait(self._rng, cheap=True)
 
@@ -163,7 +167,7 @@ class Rendezvous:
 
     def views(self) -> list[EncounterView]:
         """How it stands with each peer without a direct link."""
-        return [self._view(encounter) for _, encounter in sorted(self._encounters.items())]
+        return [encounter.view() for _, encounter in sorted(self._encounters.items())]
 
     def collect(self) -> list[Introduce | Part]:
         """What is to be done, in order."""
@@ -174,10 +178,15 @@ class Rendezvous:
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do."""
-        return min((encounter.deadline for encounter in self._encounters.values()), default=math.inf)
+        if self._deadline is None:
+            self._deadline = min((one.deadline for one in self._encounters.values()), default=math.inf)
+        return self._deadline
 
     def tick(self, now: Instant) -> None:
         """Do what is due."""
+        if now.mono < self.next_deadline():
+            return
+        self._deadline = None
         for encounter in self._encounters.values():
             if encounter.deadline <= now.mono:
                 self._turn(encounter, now.mono)
@@ -264,33 +273,15 @@ class Rendezvous:
         encounter.reason = reason
         encounter.due = mono + encounter.backoff.wait(self._rng, cheap=False) if encounter.leads else math.inf
 
-    def _hurry(self, encounter: Encounter, mono: float) -> None:
-        """Speak soon, but keep the distance to what was said before."""
-        if encounter.talk is Talk.NONE:
-            encounter.due = min(encounter.due, max(mono, encounter.said_at + PAUSE_SECONDS))
-
     def _leave(self, encounter: Encounter) -> None:
         if encounter.path is not Path.NONE:
             self._events.append(Part(encounter.peer))
 
     def _is_full(self, encounter: Encounter) -> bool:
-        under_way = sum(
-            other.path is not Path.NONE or other.talk in (Talk.ANSWERED, Talk.STARTING)
-            for other in self._encounters.values()
-            if other is not encounter
-        )
+        others = (other for other in self._encounters.values() if other is not encounter)
+        under_way = sum(other.is_under_way for other in others)
         return under_way >= MAX_SHORTCUTS
 
     def _say(self, encounter: Encounter, message: Message, mono: float) -> None:
         encounter.said_at = mono
         self.outbox.append(Unicast(encounter.peer, encode(message)))
-
-    def _view(self, encounter: Encounter) -> EncounterView:
-        waits = encounter.path is not Path.MET and encounter.due != math.inf
-        return EncounterView(
-            peer=encounter.peer,
-            path=encounter.path,
-            tries=encounter.tries,
-            reason=encounter.reason,
-            retry_at=encounter.due if waits else None,
-        )

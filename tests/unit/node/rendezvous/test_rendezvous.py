@@ -13,7 +13,7 @@ from tulle.mesh.channel import Unicast
 from tulle.mesh.peername import PeerName
 from tulle.node.rendezvous.agreement import public_key
 from tulle.node.rendezvous.candidates import Whereabouts
-from tulle.node.rendezvous.encounter import Path
+from tulle.node.rendezvous.encounter import PAUSE_SECONDS, Path
 from tulle.node.rendezvous.messages import (
     Answer,
     Candidate,
@@ -27,7 +27,6 @@ from tulle.node.rendezvous.messages import (
 )
 from tulle.node.rendezvous.rendezvous import (
     MAX_SHORTCUTS,
-    PAUSE_SECONDS,
     STABLE_SECONDS,
     TRY_SECONDS,
     Introduce,
