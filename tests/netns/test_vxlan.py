@@ -182,8 +182,8 @@ def test_many_children_fit_in_a_tree(lab: Lab) -> None:
 
 
 def has_joined(node: Node) -> bool:
-    """Whether the host's bridge has seen that somebody there wants the group."""
-    return GROUP in node.host.run("bridge", "mdb", "show", "dev", BRIDGE).stdout
+    """Whether the host's bridge has seen that its container wants the group; others are heard of, too."""
+    return f"port v{node.number} grp {GROUP}" in node.host.run("bridge", "mdb", "show", "dev", BRIDGE).stdout
 
 
 def arrivals(nodes: Sequence[Node], sender: Container, frames: int = 20) -> list[int]:
