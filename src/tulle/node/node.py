@@ -302,6 +302,7 @@ class Node:
         else:
             self._note("info", f"frames to {who} go by {carrier} now, no longer by {before}: {chosen.reason}")
             self.carrier_changes[carrier] += 1
+        self._sleeve.stand_by(chosen.link, carrier not in (None, self._sleeve.name), now)
         self.mesh.set_established(chosen.link, carrier is not None, now)
         self._stale_tables = True
 

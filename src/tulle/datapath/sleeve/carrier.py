@@ -118,6 +118,13 @@ class SleeveCarrier:
             path.conversation.doubt(now)
             self._hear(path)
 
+    def stand_by(self, link: LinkId, standing_by: bool, now: Instant) -> None:
+        """Whether another carrier takes the frames of this link."""
+        path = self._by_link.get(link)
+        if path is not None:
+            path.conversation.stand_by(standing_by, now)
+            self._hear(path)
+
     def frame(self, data: bytes, now: Instant) -> None:
         """Nothing that comes out of the TAP for the daemon is for the sleeve."""
 

@@ -79,6 +79,9 @@ class Conversation(Protocol):
     def doubt(self, now: Instant) -> None:
         """Another way to the other end has gone silent: find out soon whether this path still works."""
 
+    def stand_by(self, standing_by: bool, now: Instant) -> None:
+        """Whether frames for the peer go another way at present, so that this one need not be asked often."""
+
     def counted(self, count: Count, now: Instant) -> None:
         """What the path has carried by now."""
 

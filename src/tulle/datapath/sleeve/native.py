@@ -20,9 +20,13 @@ from tulle.datapath.sleeve.ways import Ways
 from tulle.datapath.tables import ShortId
 from tulle.errors import BadMessage
 from tulle.instant import Instant
+from tulle.mesh.ratelimit import TokenBucket
 
-IDLE_PACE = 4
-"""Intervals of ``EchoJudge`` between two questions while no frames flow; NATs forget much later."""
+STANDBY_PACE = 10
+"""Intervals of ``EchoJudge`` between two questions while frames go another way; NATs forget much later."""
+IDLE_PACE = 2
+"""The same while no frames flow, on all but the first few paths."""
+PROMPT_PATHS = 32
 BUSY_FOR = 5.0
 """Seconds after the last frame for which a path counts as busy."""
 
@@ -58,6 +62,7 @@ class NativeConversation:
         self._loss = LossMeter(now.mono)
         self._count = Count(0, 0, 0, 0)
         self._said = self._heard = 0
+        self._standing_by = False
         self._busy_until = now.mono + BUSY_FOR
         self._number = 0
         self._asked: dict[int, _Asked] = {}
@@ -66,7 +71,7 @@ class NativeConversation:
         self._repeats = 0
         self._down_since = now.mono
         self._heard_at = self._challenged_at = -math.inf
-        self._allowance, self._allowance_at = _ANSWERS_PER_SECOND, now.mono
+        self._answers = TokenBucket(_ANSWERS_PER_SECOND, _ANSWERS_PER_SECOND)
         self._seen: Endpoint | None = None
         self._established = False
         self._ever = False
@@ -114,6 +119,11 @@ class NativeConversation:
         """Ask at once, and more than once."""
         self._judge.doubt(now.mono)
         self.tick(now)
+
+    def stand_by(self, standing_by: bool, now: Instant) -> None:
+        """Ask less often while frames go another way."""
+        self._standing_by = standing_by
+        self._set_pace(now.mono)
 
     def counted(self, count: Count, now: Instant) -> None:
         """Whether frames flow shows in what was carried besides our own messages."""
@@ -211,18 +221,16 @@ class NativeConversation:
 
     def _set_pace(self, now: float) -> None:
         busy = now < self._busy_until
-        self._judge.relax(1 if busy else IDLE_PACE, now)
+        idle = STANDBY_PACE if self._standing_by else IDLE_PACE
+        prompt = self._setup.ordinal < PROMPT_PATHS and not self._standing_by
+        self._judge.relax(1 if busy or prompt else idle, now)
         self._size.busy(busy, now)
 
     # Answering
 
     def _answer(self, question: Ask, source: Endpoint, now: float) -> None:
         """As many as are reasonable; the other end does not ask faster."""
-        earned = (now - self._allowance_at) * _ANSWERS_PER_SECOND
-        self._allowance = min(_ANSWERS_PER_SECOND, self._allowance + earned)
-        self._allowance_at = now
-        if self._allowance >= 1:
-            self._allowance -= 1
+        if self._answers.take(now):
             count = self._count
             self._say(source, Answer(question.number, source, count.received, count.expected).encode())
 

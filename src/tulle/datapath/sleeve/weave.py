@@ -123,6 +123,9 @@ class WeaveConversation:
         self._search.doubt(now.mono)
         self.tick(now)
 
+    def stand_by(self, standing_by: bool, now: Instant) -> None:
+        """See ``Conversation``. The pace is Weave Net's in any case."""
+
     def counted(self, count: Count, now: Instant) -> None:
         """See ``Conversation``."""
         self._count = count

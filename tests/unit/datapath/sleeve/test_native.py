@@ -54,14 +54,16 @@ def test_a_dialler_that_is_too_early_asks_again_at_once() -> None:
     assert None not in aims(wire)
 
 
-def test_an_idle_path_is_asked_seldom_but_oftener_than_a_nat_forgets() -> None:
+def test_a_path_that_stands_by_is_asked_seldom_but_oftener_than_a_nat_forgets() -> None:
     wire = linked()
+    for end in wire.ends:
+        end.carrier.stand_by(LINK, True, wire.now)
     wire.run(30)
     before = wire.datagrams
     gaps: list[float] = []
     wire.tap = lambda datagram: gaps.append(datagram.arrives)
     wire.run(60)
-    assert wire.datagrams - before < 60 * 4
+    assert wire.datagrams - before < 60 * 2
     assert max(later - earlier for earlier, later in pairwise(gaps)) < 20
 
 
@@ -80,7 +82,18 @@ def test_an_idle_path_that_is_cut_is_lost_too() -> None:
     wire = linked()
     wire.run(20)
     wire.blocked = {0, 1}
-    until(wire, lambda: aims(wire) == [None, None], 4.5, flow=0)
+    until(wire, lambda: aims(wire) == [None, None], 2.1, flow=0)
+
+
+def test_a_path_that_stands_by_is_asked_at_once_when_the_other_way_falls_silent() -> None:
+    wire = linked()
+    for end in wire.ends:
+        end.carrier.stand_by(LINK, True, wire.now)
+    wire.run(30)
+    wire.blocked = {0, 1}
+    for end in wire.ends:
+        end.carrier.doubt(LINK, wire.now)
+    until(wire, lambda: aims(wire) == [None, None], 1.2, flow=0)
 
 
 def test_a_way_that_works_in_one_direction_only_is_no_way() -> None:
