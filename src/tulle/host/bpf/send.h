@@ -24,8 +24,11 @@ static __always_inline long aim(struct __sk_buff *skb, __u32 src, __u32 dst, con
 static __always_inline int send(struct __sk_buff *skb, const struct config *cfg, __u32 src, __u32 dst,
 				const struct hop *hop, __u32 hops_left)
 {
-	if (hop->carrier == CARRIER_SLEEVE)
-		return send_by_sleeve(skb, cfg, src, dst, hop, hops_left);
+	if (hop->carrier == CARRIER_SLEEVE) {
+		struct data_header header = data_header(src, dst, hop, hops_left);
+
+		return send_by_sleeve(skb, cfg, &header);
+	}
 	if (aim(skb, src, dst, hop, hops_left))
 		return drop(DROP_SEND);
 	skb->tc_index = AIMED;
@@ -118,7 +121,7 @@ static long flood_one(__u32 index, struct flood *flood)
 }
 
 /* Send a copy to each child in the tree of `src` that is reached by a tunnel. Are there others? */
-static __always_inline __u32 flood_by_tunnel(struct flood *flood)
+static __noinline __u32 flood_by_tunnel(struct flood *flood)
 {
 	if (!flood->tree->count)
 		return 0;
@@ -134,7 +137,7 @@ static __always_inline __u32 flood_by_tunnel(struct flood *flood)
 /* Then to each that is reached by the sleeve. The header that stands before those copies cannot be taken off again here, so
  * the frame is good for nothing else afterwards.
  */
-static __always_inline int flood_by_sleeve(struct flood *flood)
+static __noinline int flood_by_sleeve(struct flood *flood)
 {
 	flood->carrier = CARRIER_SLEEVE;
 	if (make_room(flood->skb))

@@ -18,7 +18,7 @@
 #include "control.h"
 
 /* Send what is for everybody, or for a MAC address that nobody knows, along our own tree. */
-static __always_inline int spread_own(struct __sk_buff *skb, const struct config *cfg)
+static __noinline int spread_own(struct __sk_buff *skb, const struct config *cfg)
 {
 	__u32 self = cfg->self;
 	const struct tree *tree = bpf_map_lookup_elem(&trees, &self);
@@ -111,7 +111,7 @@ int from_bridge(struct __sk_buff *skb)
 /* Our own vxlan device found a frame too big for the underlay and turned it into an ICMP error for its sender. That is
  * right for a local container; for a frame we relayed, the error has to travel back.
  */
-static __always_inline int return_icmp(struct __sk_buff *skb, const struct config *cfg, const struct arrival *sent)
+static __noinline int return_icmp(struct __sk_buff *skb, const struct config *cfg, const struct arrival *sent)
 {
 	const struct hop *hop;
 
@@ -159,7 +159,7 @@ static __always_inline bool is_from_parent(const struct tree *tree, const struct
 /* Copy on what is for everybody, and what is for a MAC address that nobody here knows: its source looks for it along the
  * same tree. The frame itself is for this host too; if copying spends it, that is one more copy, which comes back as TAKEN.
  */
-static __always_inline int spread(struct __sk_buff *skb, const struct config *cfg, const struct tree *tree,
+static __noinline int spread(struct __sk_buff *skb, const struct config *cfg, const struct tree *tree,
 				  const struct arrival *from)
 {
 	struct flood flood = {
