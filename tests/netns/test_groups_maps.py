@@ -126,7 +126,8 @@ def nodes() -> Generator[list[Node]]:
 
 def silence(node: Node) -> None:
     """Have the bridge ask and say nothing, so that only what the test sends is counted."""
-    node.host.run("sysctl", "-qw", f"net.ipv6.conf.{BRIDGE}.disable_ipv6=1")
+    without_ipv6 = f"net.ipv6.conf.{BRIDGE}.disable_ipv6=1"
+    node.host.run("sysctl", "-qw", without_ipv6, "net.ipv4.igmp_link_local_mcast_reports=0")
     node.host.ip(f"link set {BRIDGE} type bridge mcast_querier 0")
     wait_until(lambda: is_silent(node), what="nobody sends anything")
 
