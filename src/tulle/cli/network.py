@@ -33,13 +33,14 @@ def forget(session: Session, peers: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.option("--force", is_flag=True, help="Do not mind peers that cannot be asked what they know of it.")
+@click.option("--force", is_flag=True, help="You know that it is gone. If it runs, addresses go out twice.")
 @click.argument("peers", nargs=-1, required=True, metavar="PEER...")
 @pass_session
 def rmpeer(session: Session, force: bool, peers: tuple[str, ...]) -> None:
     """Take over the addresses of peers that are gone for good, given by nickname or name.
 
-    Run it on one host only, and only for peers that will not come back as they were.
+    Only for peers that will not come back as they were. Refused where nobody can know whether a peer still
+    runs: its machine does not answer, or other owners of addresses cannot be asked.
     """
     for peer in peers:
         query = {"force": "true"} if force else {}

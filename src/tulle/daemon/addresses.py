@@ -10,10 +10,12 @@ from typing import Any, TypeVar, cast
 from tulle.api.addresses import AddressSpec, AutoAddress, ManualAddress
 from tulle.api.daemon import RequestCancelled, Takeover
 from tulle.daemon.engine import Engine, now
+from tulle.daemon.knocking import Door, knock, objection
 from tulle.errors import UserError
 from tulle.host import container
 from tulle.ipam.allocator import Allocator
 from tulle.ipam.takeover import TakenOver
+from tulle.mesh.peername import PeerName
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -112,6 +114,8 @@ class Addresses:
         peer = allocator.find_peer(text)
         if peer is None:
             peer = mesh.find_peer(text)
+        if not force and peer in allocator.ring.owners and not mesh.known(peer):
+            await self._make_sure(peer)
         taken = cast(
             TakenOver,
             await self._ask(lambda ticket: allocator.takeover(ticket, peer, now(), force)),
@@ -119,6 +123,18 @@ class Addresses:
         self._engine.node.forget_ghost(taken.peer)
         self._engine.pump()
         return Takeover(taken.addresses, tuple(map(mesh.label, taken.unasked)))
+
+    async def _make_sure(self, peer: PeerName) -> None:
+        """Raise UserError unless a peer that the mesh has lost is known not to run."""
+        mesh = self._engine.node.mesh
+        address = mesh.address_of(peer)
+        at_home = mesh.peer_at(address) if address is not None else None
+        if at_home is not None and at_home != peer:
+            return
+        door = await knock(address) if address is not None else Door.SILENT
+        problem = objection(self.allocator.label(peer), address, door)
+        if problem is not None:
+            raise problem
 
     async def leave(self, force: bool) -> None:
         """Give our ranges away. Without ``force``, raises UserError if there are others but none in reach."""

@@ -162,6 +162,10 @@ class Allocator:
         """
         return self._directory.find(text, self._territory.ring.owners)
 
+    def label(self, peer: PeerName) -> str:
+        """A peer for people to read; knows peers that are long gone."""
+        return self._directory.label(peer)
+
     # -- what the node knows
 
     def expect_cluster(self, size: int) -> None:

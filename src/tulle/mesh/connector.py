@@ -106,6 +106,10 @@ class Connector:
         self._acquaintances.forget((), (peer,))
         self._refresh_at = self._tick_at = -math.inf
 
+    def last_address(self, peer: PeerName) -> Address | None:
+        """Where this peer was when there last was a link to it."""
+        return self._acquaintances.known.get(peer)
+
     def targets(self) -> list[str]:
         """What the operator named, in that order."""
         return list(self._wanted)

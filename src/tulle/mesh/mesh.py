@@ -293,6 +293,14 @@ class Mesh:
         """How every wanted address fares."""
         return self._connector.views()
 
+    def address_of(self, name: PeerName) -> Address | None:
+        """Where this peer was when we last had a link to it; None if we never had, or have forgotten."""
+        return self._connector.last_address(name)
+
+    def peer_at(self, address: Address) -> PeerName | None:
+        """The neighbour that we have a link to at this address."""
+        return next((name for name in self._links.up if self.address_of(name) == address), None)
+
     def known(self, name: PeerName) -> bool:
         """Whether there is such a peer."""
         return name in self._topology.peers

@@ -12,6 +12,7 @@ from tulle.names.resolver import Resolver
 from tulle.sim.agreement import disagreement
 from tulle.sim.judge import Violation
 from tulle.sim.operations import Operation
+from tulle.sim.settings import name_of
 from tulle.sim.walk import route_faults
 from tulle.sim.world import World
 
@@ -98,6 +99,21 @@ class SharedAreShown(Operation):
         shared = world.judge.shared_addresses()
         if shared != shown:
             raise Violation(f"in use twice are {_listed(shared)}; shown are {_listed(shown)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Removed(Operation):
+    """This host's old name owns nothing any more, as far as others know."""
+
+    is_check: ClassVar[bool] = True
+    host: int = 1
+
+    def apply(self, world: World) -> None:
+        """Look."""
+        for machine in world.running():
+            others = machine.number != self.host and machine.daemon is not None
+            if others and machine.daemon and name_of(self.host) in machine.daemon.ipam.ring.owners:
+                raise Violation(f"h{self.host} was removed, and h{machine.number} counts it as an owner")
 
 
 def _listed(addresses: set[IPv4Address]) -> str:

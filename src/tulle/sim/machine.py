@@ -161,9 +161,19 @@ class Machine:
     def rmpeer(self, peer: PeerName, force: bool) -> None:
         """``tulle rmpeer`` here."""
         daemon = self.daemon
-        if daemon is not None:
+        if daemon is not None and (force or self._may_remove(daemon, peer)):
             ask = self._ask("rmpeer", str(int(peer)), "")
             self.call(lambda: daemon.ipam.takeover(ask, peer, daemon.now, force))
+
+    def _may_remove(self, daemon: Daemon, peer: PeerName) -> bool:
+        """What ``daemon.addresses`` finds out by knocking at the door of a peer that the mesh has lost."""
+        mesh = daemon.node.mesh
+        address = mesh.address_of(peer)
+        if mesh.known(peer) or peer not in daemon.ipam.ring.owners:
+            return True
+        return address is not None and (
+            mesh.peer_at(address) not in (None, peer) or self._network.refuses(self.ip, address[0])
+        )
 
     def reset(self, force: bool) -> None:
         """``tulle reset`` here: leave the cluster, and remove everything."""

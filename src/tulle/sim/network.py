@@ -78,6 +78,12 @@ class Network:
         """Whether there is a host at this address."""
         return ip in self._hosts
 
+    def refuses(self, source: str, target: str) -> bool:
+        """Whether a machine answers a dial with "nobody listens"."""
+        kernel = self._kernels.get(target)
+        up = kernel is not None and kernel.alive and self.paths.both_ways(source, target)
+        return up and not self.listens(target)
+
     # -- paths
 
     def cut(self, one: Iterable[str], other: Iterable[str], reset: bool = False) -> None:

@@ -211,17 +211,6 @@ class End(Operation):
 
 
 @dataclass(frozen=True, slots=True)
-class Excuse(Operation):
-    """What comes now can give addresses out twice, and no protocol could help it."""
-
-    why: str
-
-    def apply(self, world: World) -> None:
-        """See ``Operation``."""
-        world.judge.excuse = self.why
-
-
-@dataclass(frozen=True, slots=True)
 class Rmpeer(Operation):
     """``tulle rmpeer`` of another host, as it was called when the run began."""
 

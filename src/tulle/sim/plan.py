@@ -70,6 +70,10 @@ class Plan:
         self.do(Launch(host, ident, (hostname or ident) if named else "", address))
         return ident
 
+    def containers_on(self, host: int) -> list[str]:
+        """What was started on this host and has not been ended."""
+        return [ident for where, ident in self._containers if where == host]
+
     def end_some(self) -> None:
         """Some container ends now, if there is one."""
         if self._containers:

@@ -70,6 +70,8 @@ class World:
             return
         if force:
             self.judge.excuse = f"h{number} was told to take what h{peer} has by force"
+        elif self.machines[peer].containers and self.machines[peer].daemon is None:
+            self.judge.excuse = f"containers go on on h{peer}, which has no daemon to speak for them"
         machine.rmpeer(name_of(peer), force)
 
     def reset(self, number: int, force: bool) -> None:

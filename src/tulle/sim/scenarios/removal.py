@@ -2,8 +2,8 @@
 
 from ipaddress import IPv4Network
 
-from tulle.sim.checks import Settle, SharedAreShown
-from tulle.sim.operations import Crash, Excuse, Heal, Partition, Rmpeer, Start
+from tulle.sim.checks import Removed, Settle, SharedAreShown
+from tulle.sim.operations import Crash, End, Heal, Partition, Rmpeer, Start
 from tulle.sim.plan import Plan
 from tulle.sim.scenario import scenario
 from tulle.sim.settings import Settings
@@ -26,14 +26,22 @@ def _launches(plan: Plan, hosts: tuple[int, ...], times: int) -> None:
         plan.wait(plan.rng.random() * 2)
 
 
+def _empty(plan: Plan, victim: int) -> None:
+    """The daemon is killed, and then the containers end."""
+    plan.do(Crash(victim))
+    for ident in plan.containers_on(victim):
+        plan.do(End(victim, ident))
+
+
 @scenario("rmpeer-across-a-partition", "4.5", "S50")
 def rmpeer_across_a_partition(plan: Plan) -> None:
-    """rmpeer of a host that is alive on the other side of a partition, together with another, is refused, at
+    """rmpeer of a host that is alive on the other side of a partition, alone or with others, is refused at
     whatever moment it comes: no address is given out twice.
     """
     _busy_cluster(plan, 5)
     hosts = plan.rng.sample(plan.hosts, 5)
-    near, far = tuple(hosts[:3]), tuple(hosts[3:])
+    cut = plan.rng.randrange(1, 4)
+    near, far = tuple(hosts[:cut]), tuple(hosts[cut:])
     plan.do(Partition((near, far)))
     for _ in range(4):
         plan.wait(plan.rng.random() * 20)
@@ -43,18 +51,17 @@ def rmpeer_across_a_partition(plan: Plan) -> None:
     plan.do(Heal())
 
 
-@scenario("rmpeer-of-a-lone-host", "4.5")
-def rmpeer_of_a_lone_host(plan: Plan) -> None:
-    """A host that is alive and cut off from everybody looks like one that is gone, and rmpeer believes
-    who says so: addresses can be in use twice then. After the heal all agree again, and every such address is
-    shown as what it is.
+@scenario("rmpeer-by-force", "4.5")
+def rmpeer_by_force(plan: Plan) -> None:
+    """A host that is alive is removed by force: addresses can be in use twice then. After the heal all agree
+    again, and every such address is shown as what it is.
     """
     _busy_cluster(plan, 4)
     alone = plan.some_host()
     others = tuple(host for host in plan.hosts if host != alone)
     plan.do(Partition(((alone,), others)))
     plan.wait(30 + plan.rng.random() * 60)
-    plan.do(Excuse(f"h{alone} was removed while it lived"), Rmpeer(plan.rng.choice(others), alone))
+    plan.do(Rmpeer(plan.rng.choice(others), alone, force=True))
     _launches(plan, tuple(plan.hosts), 30)
     plan.do(Heal(), Settle(90, answered=False))
     plan.wait(70)
@@ -67,26 +74,27 @@ def rmpeer_by_two(plan: Plan) -> None:
     _busy_cluster(plan, 4)
     victim = plan.some_host()
     others = tuple(host for host in plan.hosts if host != victim)
-    plan.do(Crash(victim, power=True))
-    plan.wait(plan.rng.random() * 90)
+    _empty(plan, victim)
+    plan.wait(3 + plan.rng.random() * 90)
     one, two = plan.rng.sample(others, 2)
     plan.do(Rmpeer(one, victim))
     plan.wait(plan.rng.choice((0.0, 0.001, 0.01, 1.0)))
     plan.do(Rmpeer(two, victim))
     _launches(plan, others, 20)
-    plan.do(Settle(90, answered=False))
+    plan.do(Removed(victim), Settle(90, answered=False))
 
 
 @scenario("removed-peer-returns", "4.5", "S50")
 def removed_peer_returns(plan: Plan) -> None:
-    """A host that was removed while it was off comes back with its old disk, and starts over."""
+    """A host that was removed while it had no daemon comes back with its old disk, and starts over."""
     _busy_cluster(plan, 4)
     victim = plan.some_host()
     others = tuple(host for host in plan.hosts if host != victim)
-    plan.do(Crash(victim, power=True))
-    plan.wait(plan.rng.random() * 90)
+    _empty(plan, victim)
+    plan.wait(3 + plan.rng.random() * 90)
     plan.do(Rmpeer(plan.rng.choice(others), victim))
-    plan.wait(plan.rng.random() * 10)
+    plan.wait(5)
+    plan.do(Removed(victim))
     _launches(plan, others, 15)
     plan.do(Start(victim))
     _launches(plan, tuple(plan.hosts), 10)
@@ -103,9 +111,9 @@ def donation_in_flight(plan: Plan) -> None:
         plan.launch(1)
         plan.wait(plan.rng.random() * 0.01)
     victim = plan.rng.choice((2, 3))
-    plan.do(Crash(victim, power=True))
-    plan.wait(plan.rng.random() * 70)
+    _empty(plan, victim)
+    plan.wait(3 + plan.rng.random() * 70)
     plan.do(Rmpeer(5 - victim, victim))
-    plan.wait(2)
+    plan.wait(5)
     _launches(plan, (1, 5 - victim), 10)
     plan.do(Settle(90, answered=False))
