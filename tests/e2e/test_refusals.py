@@ -73,7 +73,7 @@ def test_reasons_are_seen_at_both_ends(lab: Lab) -> None:
     three.stop()
     two.kill()
     two.relaunch()
-    lab.wait_connected([one, two], timeout=10)
+    lab.wait_connected([one, two])
 
 
 def test_a_port_in_use(lab: Lab) -> None:

@@ -7,13 +7,16 @@ networks stays far below these limits; one that sends more wants to keep us busy
 from tulle.errors import BadMessage
 from tulle.mesh.ratelimit import TokenBucket
 
-BURST_BYTES = 32 * 1024 * 1024
-BYTES_PER_SECOND = 1024 * 1024
+BURST_BYTES = 64 * 1024 * 1024
+BYTES_PER_SECOND = 2 * 1024 * 1024
 MAX_HOSTS = 1024
 
 
 class Appetite:
-    """What each host may still send; by address, so that a new connection is no new beginning."""
+    """What each host may still send; by address, so that a new connection is no new beginning.
+
+    Hosts behind one router share an address and so an allowance, which has room for many of them.
+    """
 
     def __init__(self) -> None:
         self._hosts: dict[str, TokenBucket] = {}

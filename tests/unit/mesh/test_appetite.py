@@ -32,7 +32,7 @@ def test_a_new_connection_is_no_new_beginning() -> None:
     stage = Stage(channels=(RecordingChannel(),))
     flood = GossipMessage("colours", PeerName(2), bytes(8 << 20))
     links = [stage.meet(2)]
-    stage.give(links[0], *[flood] * 5)
+    stage.give(links[0], *[flood] * (BURST_BYTES // len(flood.payload) + 1))
     links.append(stage.meet(2))
     stage.give(links[1], flood)
     closes = [event for event in stage.mesh.collect() if isinstance(event, CloseLink)]
