@@ -39,6 +39,7 @@ class Machine:
         self.daemon: Daemon | None = None
         self.clock_offset = 0.0
         self._settings, self._network, self._rng, self._watcher = settings, network, rng, watcher
+        self._given_up: dict[int, str] = {}
         self._tickets = itertools.count(1)
         self._lives = 0
         self.kernel = Kernel(self.ip, network, self._frame_up)
@@ -69,6 +70,7 @@ class Machine:
             self.daemon.die()
             self.daemon = None
         self.waiting.clear()
+        self._given_up.clear()
         if power:
             self.kernel.alive = False
             self.kernel.tables = Tables()
@@ -139,7 +141,7 @@ class Machine:
         daemon = self.daemon
         for ticket, asked in list(self.waiting.items()):
             if asked.ident == ident and daemon is not None:
-                del self.waiting[ticket]
+                self._given_up[ticket] = self.waiting.pop(ticket).ident
                 daemon.do(lambda ticket=ticket: daemon.ipam.cancel(ticket))  # type: ignore[misc]
 
     def reconcile(self) -> None:
@@ -207,6 +209,8 @@ class Machine:
         """See ``Surroundings``."""
         asked = self.waiting.pop(ticket, None)
         if asked is None:
+            if ticket in self._given_up:
+                self._take_back(self._given_up.pop(ticket))
             return
         if isinstance(answer, Done):
             self._done(asked, answer.result)
