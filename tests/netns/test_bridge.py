@@ -9,7 +9,7 @@ from lab.container import Container
 from lab.namespace import Namespace
 from netns.support import MAC, Run, link, setting, shown
 from tulle.errors import UserError
-from tulle.host.bridge import BridgeConfig, add_port, ensure_bridge, remove_bridge
+from tulle.host.bridge import BridgeConfig, add_port, ensure_bridge, mac_of_bridge, remove_bridge
 from tulle.host.container import find_container
 from tulle.host.veth import Wiring, attach
 
@@ -41,6 +41,15 @@ def test_making_it_again_adopts_and_corrects(host: Namespace, run: Run) -> None:
     assert "UP" in seen["flags"]
     assert seen["linkinfo"]["info_data"]["mcast_querier"] == 1
     assert resolver_state(host) == (["169.254.53.53"], ["169.254.53.53"], 1)
+
+
+def test_the_bridge_of_an_earlier_life_tells_its_address(host: Namespace, run: Run) -> None:
+    assert run(mac_of_bridge("tulle")) is None
+    host.ip("link add tulle type veth peer name other")
+    assert run(mac_of_bridge("tulle")) is None
+    host.ip("link del tulle")
+    run(ensure_bridge(CONFIG))
+    assert run(mac_of_bridge("tulle")) == MAC
 
 
 def resolver_state(host: Namespace) -> tuple[list[str], list[str], int]:

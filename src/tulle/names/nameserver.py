@@ -15,8 +15,9 @@ from ipaddress import IPv4Address
 from tulle.errors import UserError
 from tulle.instant import Instant
 from tulle.mesh.channel import Broadcast, Gossip, Keys, Merged, Outgoing
-from tulle.mesh.peername import PeerName, format_name
+from tulle.mesh.peername import PeerName
 from tulle.names import records, weave
+from tulle.names.clocks import Clocks
 from tulle.names.directory import Directory
 from tulle.names.early import EarlyEntries
 from tulle.names.entry import Entry, Key
@@ -32,9 +33,6 @@ ENTRIES_PER_MESSAGE = 20_000
 
 MOST_ENTRIES = 1 << 18
 """Names and removals, of all peers, that are remembered; what other peers tell beyond that is ignored."""
-
-TOLERATED_SKEW = 900
-"""Seconds by which clocks may differ before peers running Weave Net refuse to talk."""
 
 
 class Nameserver:
@@ -53,7 +51,7 @@ class Nameserver:
         self._known: Container[PeerName] = frozenset()
         self._tombstones = Tombstones()
         self._early = EarlyEntries()
-        self._skewed: set[PeerName] = set()
+        self._clocks = Clocks()
         self._migration = Migration(self.domain)
         self._unsaved = Unsaved()
         self._crowded = False
@@ -143,7 +141,7 @@ class Nameserver:
     def merge(self, dialect: str, payload: bytes, sender: PeerName, broadcast: bool, now: Instant) -> Merged:
         """Take entries in; those of peers that are not in the topology wait until they are."""
         message = weave.decode(payload)
-        self._compare_clocks(sender, message.timestamp - now.wall)
+        self._events += self._clocks.compare(sender, message.timestamp - now.wall)
         received: set[Key] = set()
         fresh: set[Key] = set()
         corrected: set[Key] = set()
@@ -176,8 +174,9 @@ class Nameserver:
 
     def peers_gone(self, names: Iterable[PeerName]) -> None:
         """Drop the entries of peers that left the topology. Other peers do the same, so nobody is told."""
-        for name in names:
-            self._skewed.discard(name)
+        gone = frozenset(names)
+        self._clocks.forget(gone)
+        for name in gone:
             if name != self.peer:
                 for key in self._state.of_origin(name):
                     self._drop(key)
@@ -292,13 +291,6 @@ class Nameserver:
             return self._state.entries
         return {key: entry for key, entry in self._state.entries.items() if key not in silent}
 
-    def _compare_clocks(self, sender: PeerName, skew: float) -> None:
-        if abs(skew) <= TOLERATED_SKEW:
-            self._skewed.discard(sender)
-        elif sender not in self._skewed:
-            self._skewed.add(sender)
-            self._events.append(Log("warning", _skew_text(sender, skew)))
-
     def _migrate(self, now: Instant) -> None:
         """Names that were saved under another domain come under the one that is served now."""
         strays = self._migration.take()
@@ -339,10 +331,3 @@ class Nameserver:
 def _tombstone(now: Instant) -> int:
     """The mark of a removal; never zero, which means alive."""
     return max(1, int(now.wall))
-
-
-def _skew_text(sender: PeerName, skew: float) -> str:
-    return (
-        f"the clock of peer {format_name(sender)} differs from ours by {abs(skew) / 60:.0f} minutes; names do"
-        " not mind, but peers running Weave Net disconnect at 15: set the clocks"
-    )
