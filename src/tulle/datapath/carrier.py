@@ -26,7 +26,7 @@ class Neighbour:
     ``native``: the peer is of our own kind, so its kernel answers echoes. ``secret``: what passes between
     these two must be encrypted. ``conn_uid`` is the number that both ends have for this link, and
     ``session_key`` its secret (None without a password). ``outbound``: we dialled, and ``remote_port`` is the
-    peer's mesh port.
+    peer's mesh port. ``translated``: a router between changes addresses (NAT).
     """
 
     link: LinkId
@@ -40,6 +40,7 @@ class Neighbour:
     session_key: bytes | None = field(default=None, repr=False)
     outbound: bool = False
     remote_port: int = 0
+    translated: bool = False
 
 
 class CarrierState(StrEnum):

@@ -198,6 +198,8 @@ class VxlanCarrier:
             rtt, loss = path.judge.rtt, path.judge.loss
             return CarrierStatus(CarrierState.ESTABLISHED, self._mtu, rtt, False, "", loss=loss)
         state = CarrierState.LOST if path.ever else CarrierState.TRYING
+        if path.neighbour.translated and not path.ever:
+            state = CarrierState.UNUSABLE
         return CarrierStatus(state, None, path.judge.rtt, False, self._reason(path))
 
     def collect(self) -> list[CarrierEvent]:
@@ -300,6 +302,8 @@ class VxlanCarrier:
         return ""
 
     def _reason(self, path: _Path) -> str:
+        if path.neighbour.translated and not path.ever:
+            return f"a router between translates addresses (NAT) and does not pass UDP port {self._port}"
         heard = path.heartbeats.heard is not None
         if path.neighbour.native and path.judge.small_passes:
             return (

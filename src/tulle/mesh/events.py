@@ -57,7 +57,8 @@ class LinkUp:
     control messages index. ``session_key`` is the secret of this connection, None without a password;
     ``both_trusted`` says that each end counts the other's address as trusted, so that frames need no
     encryption. ``native``: the peer runs tulle too, and its kernel answers echoes. ``remote_port`` is the
-    peer's mesh port if we dialled (``outbound``), otherwise of no meaning.
+    peer's mesh port if we dialled (``outbound``), otherwise of no meaning. ``translated``: there is a NAT
+    between.
     """
 
     link: LinkId
@@ -71,6 +72,7 @@ class LinkUp:
     both_trusted: bool
     native: bool = False
     remote_port: int = 0
+    translated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

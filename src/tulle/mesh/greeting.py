@@ -28,12 +28,16 @@ neighbours of its kind that the sender does not reach, so that nobody else needs
 SEEKS = "Seeks"
 """Another of our own: the name of the peer that the dialling end hopes to find."""
 
+FROM, SEES = "From", "Sees"
+"""Two more: the IP address of the sender's end of the connection, and that at which it sees the other end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
     """What the other end said of itself. ``trusted`` is whether it trusts our address.
 
-    ``seeks``: whom it dialled, if that is anybody in particular.
+    ``seeks``: whom it dialled, if that is anybody in particular. ``own_ip`` and ``seen_ip``: the addresses of
+    its end and of ours, as it knows them; empty if it does not say.
     """
 
     name: PeerName
@@ -45,6 +49,12 @@ class Greeting:
     carriers: tuple[str, ...]
     tells_all: bool
     seeks: PeerName | None = None
+    own_ip: str = ""
+    seen_ip: str = ""
+
+    def is_translated(self, local_ip: str, remote_ip: str) -> bool:
+        """Whether these addresses, as our end knows them, are others at the far end: a NAT is between."""
+        return (self.own_ip or remote_ip, self.seen_ip or local_ip) != (remote_ip, local_ip)
 
 
 class Unacceptable(Exception):
@@ -93,6 +103,8 @@ def read_features(values: Mapping[str, str]) -> Greeting:
         carriers=tuple(values.get("Overlays", "sleeve").split()),
         tells_all=values.get(_TELLS_ALL) == "true",
         seeks=_name(values[SEEKS]) if SEEKS in values else None,
+        own_ip=values.get(FROM, ""),
+        seen_ip=values.get(SEES, ""),
     )
 
 

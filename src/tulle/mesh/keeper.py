@@ -17,7 +17,9 @@ from tulle.mesh.connector import Connector
 from tulle.mesh.dialect import Enquiry, Farewell, Features, Heartbeat, Message, Session
 from tulle.mesh.events import Address, CloseLink, LinkDown, LinkId, LinkUp, Log, MeshEvent
 from tulle.mesh.greeting import (
+    FROM,
     SEEKS,
+    SEES,
     Greeting,
     Unacceptable,
     check_identity,
@@ -76,7 +78,7 @@ class LinkKeeper:
         """A TCP connection is there: begin the handshake."""
         conn_id = self._rng.getrandbits(64)
         ours = features(self._config, self._topology.me.short_id, conn_id, remote[0])
-        ours |= as_features(self.terms())
+        ours |= as_features(self.terms()) | {FROM: local[0], SEES: remote[0]}
         sought = self._connector.sought(remote) if outbound else None
         if sought is not None:
             ours[SEEKS] = format_name(sought)
@@ -281,6 +283,7 @@ class LinkKeeper:
                 both_trusted=link.both_trusted,
                 native=link.greeting.tells_all,
                 remote_port=link.remote[1],
+                translated=link.greeting.is_translated(link.local[0], link.remote[0]),
             )
         )
         self._emit(Log("info", f"{describe(link)}: connected"))

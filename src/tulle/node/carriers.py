@@ -73,6 +73,7 @@ class Carriers:
             local_ip=event.local_ip,
             conn_uid=event.conn_uid,
             native=event.native,
+            translated=event.translated,
             secret=event.session_key is not None and not event.both_trusted,
             session_key=event.session_key,
             outbound=event.outbound,

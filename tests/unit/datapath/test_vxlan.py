@@ -276,6 +276,23 @@ def test_obstacles_are_named_and_nothing_is_sent(neighbour: Neighbour, word: str
     assert w.news() == []
 
 
+def test_through_a_nat_nothing_is_expected_but_all_is_tried() -> None:
+    w = World(replace(NATIVE, translated=True))
+    w.kernel_answers = False
+    w.up()
+    w.run(10)
+    status = w.carrier.status(LINK)
+    assert status.state is CarrierState.UNUSABLE
+    assert "NAT" in status.reason
+    w.kernel_answers = True
+    w.run(3)
+    assert w.state is CarrierState.ESTABLISHED
+    w.kernel_answers = False
+    w.run(10)
+    assert w.state is CarrierState.LOST
+    assert "NAT" not in w.carrier.status(LINK).reason
+
+
 def test_a_peer_gets_its_short_id_later() -> None:
     w = world(replace(NATIVE, short_id=None))
     w.carrier.short_id_changed(LINK, OTHER, w.now)

@@ -111,3 +111,17 @@ def test_common_carriers_are_in_our_order() -> None:
     with pytest.raises(Unacceptable, match="no carriers in common") as caught:
         common_carriers(config(1, carriers=("z",)), theirs)
     assert not caught.value.for_ever
+
+
+@pytest.mark.parametrize(
+    ("said", "translated"),
+    [
+        ({}, False),
+        ({"From": "10.0.0.2", "Sees": "10.0.0.1"}, False),
+        ({"From": "192.168.1.2", "Sees": "10.0.0.1"}, True),
+        ({"From": "10.0.0.2", "Sees": "198.51.100.7"}, True),
+        ({"From": "nonsense"}, True),
+    ],
+)
+def test_a_nat_shows_in_what_both_ends_see(said: dict[str, str], translated: bool) -> None:
+    assert read_features(GOOD | said).is_translated("10.0.0.1", "10.0.0.2") is translated

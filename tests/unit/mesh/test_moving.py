@@ -207,6 +207,28 @@ def test_without_discovery_nobody_is_dialled_that_the_operator_did_not_name() ->
     assert dials(stage.pass_time(60)) == []
 
 
+# What both ends see of the addresses of their connection
+
+
+def test_both_ends_tell_what_they_see() -> None:
+    stage = Stage()
+    link = stage.accept(("10.0.0.2", 40000))
+    assert link is not None
+    told = stage.sessions[link].features
+    assert (told["From"], told["Sees"]) == ("10.0.0.1", "10.0.0.2")
+
+
+def test_a_link_through_a_nat_is_known_as_such() -> None:
+    stage = Stage()
+    for peer, own_ip in ((2, "10.0.0.2"), (3, "192.168.1.3")):
+        link = stage.accept((f"10.0.0.{peer}", 40000))
+        assert link is not None
+        said = features(config(peer), peer, 0, "10.0.0.1") | {"From": own_ip, "Sees": "10.0.0.1"}
+        stage.give(link, Features(said))
+    ups = [event for event in stage.mesh.collect() if isinstance(event, LinkUp)]
+    assert {event.peer: event.translated for event in ups} == {2: False, 3: True}
+
+
 # Addresses where somebody else is
 
 
