@@ -11,6 +11,7 @@ import dns.message
 from tulle.names.resolver import Resolver
 from tulle.sim.agreement import disagreement
 from tulle.sim.judge import Violation
+from tulle.sim.laws import broken_law
 from tulle.sim.operations import Operation
 from tulle.sim.settings import name_of
 from tulle.sim.walk import route_faults
@@ -99,6 +100,21 @@ class SharedAreShown(Operation):
         shared = world.judge.shared_addresses()
         if shared != shown:
             raise Violation(f"in use twice are {_listed(shared)}; shown are {_listed(shown)}")
+
+
+@dataclass(frozen=True, slots=True)
+class MergeLaws(Operation):
+    """What all hosts know now merges to the same in any order, and however often it is heard."""
+
+    is_check: ClassVar[bool] = True
+
+    def apply(self, world: World) -> None:
+        """Merge it."""
+        daemons = [machine.daemon for machine in world.running() if machine.daemon is not None]
+        rng = Random(f"{world.seed}/{world.clock.mono}")
+        broken = broken_law(daemons, rng, world.clock.now)
+        if broken:
+            raise Violation(broken)
 
 
 @dataclass(frozen=True, slots=True)

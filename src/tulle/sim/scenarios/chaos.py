@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from ipaddress import IPv4Interface, IPv4Network
 
+from tulle.sim.checks import MergeLaws
 from tulle.sim.operations import (
     Block,
     BreakLinks,
@@ -90,6 +91,8 @@ def _play(plan: Plan, chances: tuple[Chance, ...], steps: int) -> None:
         plan.wait(plan.rng.expovariate(1.0) * plan.rng.choice((0.05, 1.0, 8.0)))
         host = plan.some_host()
         what = plan.rng.random()
+        if plan.rng.random() < 0.1:
+            plan.do(MergeLaws())
         if what < 0.35:
             plan.launch(host, plan.rng.choice(("web", "db", "")), _some_address(plan))
         elif what < 0.5:
