@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network
 
 from tulle.sim.checks import AllGranted, NoErrors, Settle
-from tulle.sim.operations import Crash, Heal, Partition, Start
+from tulle.sim.operations import BreakLinks, Crash, Heal, Partition, Start
 from tulle.sim.plan import Plan
 from tulle.sim.scenario import scenario
 from tulle.sim.settings import Settings
@@ -13,23 +13,30 @@ from tulle.sim.settings import Settings
 def first_division(plan: Plan) -> None:
     """However hosts start, crash and are cut off while the range is first divided: there is one ring."""
     size = plan.rng.randrange(2, 7)
+    if plan.rng.random() < 0.5:
+        plan.settings = Settings(hosts=size)
+        plan.do(Partition(plan.split()))
     plan.cluster(Settings(hosts=size, quorum_of=size, start_spread=plan.rng.choice((0.05, 5.0))))
+    end = plan.now
     for host in plan.hosts:
         if plan.rng.random() < 0.7:
-            plan.wait(plan.rng.random())
+            plan.now = plan.rng.random() * (end + 1)
             plan.launch(host)
+    plan.now = end
     for _ in range(plan.rng.randrange(8)):
         plan.wait(plan.rng.random() * 4)
-        action = plan.rng.randrange(4)
         host = plan.some_host()
-        if action == 0:
-            plan.do(Partition(plan.split()))
-        elif action == 1:
-            plan.do(Heal())
-        elif action == 2:
-            plan.do(Crash(host, power=plan.rng.random() < 0.3))
-        else:
-            plan.do(Start(host))
+        plan.do(
+            plan.rng.choice(
+                (
+                    Partition(plan.split()),
+                    Heal(),
+                    Crash(host, power=plan.rng.random() < 0.3),
+                    Start(host),
+                    BreakLinks(host, plan.some_host()),
+                )
+            )
+        )
         plan.launch(plan.some_host())
 
 
