@@ -40,3 +40,10 @@ def test_the_first_division_in_every_order(electors: int, proposals: tuple[int, 
     assert explored.complete
     assert explored.agreed
     assert explored.decided > 0
+
+
+def test_every_requirement_has_a_scenario() -> None:
+    """S19 and S23 ask for nothing that could be run."""
+    numbers = {6, *range(9, 14), *range(18, 28), *range(46, 55)} - {19, 23}
+    shown = {one for scenario in SCENARIOS.values() for one in scenario.shows}
+    assert {f"S{number}" for number in numbers} <= shown
