@@ -48,6 +48,7 @@ class _World:
             case 5:
                 self.conversation.candidates(tuple(source.some(PLACES, 4)), self.now)
                 self.conversation.short_id_changed(source.pick((ShortId(2), None)), self.now)
+                self.conversation.stand_by(bool(source.number() % 2), self.now)
                 self.conversation.doubt(self.now)
             case _:
                 self.now = self.now.later(source.number() / 16)
