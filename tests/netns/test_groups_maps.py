@@ -114,13 +114,9 @@ def nodes() -> Generator[list[Node]]:
     with Lab() as lab:
         made = make_nodes(lab, 2)
         full_mesh(made)
-        for node in made:
-            node.host.run(
-                "sysctl", "-qw", f"net.ipv6.conf.{BRIDGE}.disable_ipv6=1"
-            )  # silent but for the tests
         containers = [node.container() for node in made]
         assert containers[0].pings("10.1.0.2", wait=5)
-        wait_until(lambda: is_silent(made[0]), what="nobody sends anything but for the tests")
+        silence(made[0])
         yield made
 
 
