@@ -8,7 +8,7 @@ start at once.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from random import Random
 
 from tulle.errors import UserError
@@ -33,6 +33,9 @@ RESOLVE_SECONDS = 30.0
 _REFRESH_SECONDS = 0.05
 _REFRESH_SECONDS_PER_CONNECTION = 1e-5
 """Looking for addresses goes through all connections there are; the more, the less often it is done."""
+
+_UNHURRIED_SECONDS = 240.0
+"""How much later an address is dialled again whose peer is reached without a connection meanwhile."""
 
 _DIAL_BURST = 10
 _DIALS_PER_SECOND = 20
@@ -74,6 +77,7 @@ class Connector:
         self._emit = emit
         self._wanted: dict[str, _Wanted] = {}
         self._found: dict[PeerName, Address] = {}
+        self._reached: frozenset[PeerName] = frozenset()
         self._acquaintances = Acquaintances(config.acquaintances)
         self._pursuits: dict[Address, Pursuit] = {}
         self._refresh_at = math.inf
@@ -156,6 +160,16 @@ class Connector:
         """Whether this peer may be expected at this address, though nobody speaks of it yet."""
         return self._acquaintances.vouch(peer, address)
 
+    def reached(self, peers: Set[PeerName], now: Instant) -> None:
+        """These peers are reached directly without a connection: there is no hurry to dial them."""
+        lost = self._reached - peers
+        self._reached = frozenset(peers)
+        for pursuit in list(self._pursuits.values()):
+            if pursuit.hint in lost:
+                self._forgive(pursuit.address, now)
+        if lost:
+            self.disturb(now)
+
     def moved(self, now: Instant) -> None:
         """Our own addresses changed. What failed may succeed now, and stale links are to be replaced."""
         for pursuit in self._pursuits.values():
@@ -184,6 +198,8 @@ class Connector:
         pursuit = self._pursuits.get(address)
         if pursuit is not None and pursuit.busy:
             pursuit.failed(reason, self._rng, now.mono)
+            if pursuit.hint in self._reached:
+                pursuit.due += _UNHURRIED_SECONDS
             self.disturb(now)
 
     def disturb(self, now: Instant) -> None:

@@ -244,6 +244,10 @@ class Mesh:
         """This peer was met at this address (None: it is there no longer): it may be possible to dial it."""
         self._connector.found(peer, address, now)
 
+    def reached(self, peers: Set[PeerName], now: Instant) -> None:
+        """These peers are reached directly without a connection: there is no hurry to dial them."""
+        self._connector.reached(peers, now)
+
     def moved(self, ips: Set[str], now: Instant) -> None:
         """These are this host's IPv4 addresses now: dial where it failed and where a link is stale by it."""
         for link in self._links.moved(ips):

@@ -85,6 +85,7 @@ class Shortcuts:
             return None
         shortcut.works = isinstance(news, Met)
         self._tell_where(news.peer, shortcut, now)
+        self._tell_whom(now)
         who = self._mesh.label(news.peer)
         if isinstance(news, Met):
             self._rendezvous.met(news.peer, now)
@@ -146,6 +147,10 @@ class Shortcuts:
         if shortcut is not None:
             self._sleeve.part(shortcut.path)
             self._mesh.found(peer, None, now)
+            self._tell_whom(now)
+
+    def _tell_whom(self, now: Instant) -> None:
+        self._mesh.reached({peer for peer, shortcut in self._paths.items() if shortcut.works}, now)
 
     def _tell_where(self, peer: PeerName, shortcut: _Shortcut, now: Instant) -> None:
         """A peer met at an address of its own is in our network: perhaps it can be dialled there."""

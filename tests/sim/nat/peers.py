@@ -1,6 +1,6 @@
 """Hosts with a real sleeve and real shortcuts, but a mesh that is only played."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network
 from random import Random
@@ -48,6 +48,7 @@ class FakeMesh:
     established: set[PeerName] = field(default_factory=set)
     channels: list[Channel] = field(default_factory=list)
     met_at: dict[PeerName, Address | None] = field(default_factory=dict)
+    no_hurry: set[PeerName] = field(default_factory=set)
 
     @property
     def config(self) -> MeshConfig:
@@ -66,6 +67,9 @@ class FakeMesh:
 
     def label(self, name: PeerName) -> str:
         return f"peer {name}"
+
+    def reached(self, peers: Set[PeerName], now: Instant) -> None:
+        self.no_hurry = set(peers)
 
     def found(self, peer: PeerName, address: Address | None, now: Instant) -> None:
         self.met_at[peer] = address

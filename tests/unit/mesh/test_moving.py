@@ -207,6 +207,44 @@ def test_without_discovery_nobody_is_dialled_that_the_operator_did_not_name() ->
     assert dials(stage.pass_time(60)) == []
 
 
+# Peers that are reached without a connection
+
+
+def in_vain(stage: Stage, seconds: int) -> int:
+    """How often an address is dialled at which nobody answers."""
+    count = 0
+    for _ in range(seconds):
+        for address in dials(stage.pass_time(1)):
+            stage.mesh.dial_failed(address, "no answer", stage.now)
+            count += 1
+    return count
+
+
+def test_who_is_reached_without_a_connection_is_dialled_now_and_then_only() -> None:
+    stage = Stage()
+    stage.mesh.found(PEER, MET, stage.now)
+    stage.mesh.reached({PEER}, stage.now)
+    assert 1 <= in_vain(stage, 1200) <= 6
+
+
+def test_when_that_ends_dialling_becomes_urgent_again() -> None:
+    stage = Stage()
+    stage.mesh.found(PEER, MET, stage.now)
+    stage.mesh.reached({PEER}, stage.now)
+    in_vain(stage, 20)
+    stage.mesh.reached(set(), stage.now)
+    assert dials(stage.pass_time(1)) == [MET]
+    stage.mesh.dial_failed(MET, "no answer", stage.now)
+    assert in_vain(stage, 60) >= 2
+
+
+def test_targets_of_the_operator_are_dialled_as_ever() -> None:
+    stage = Stage()
+    stage.mesh.connect(["10.0.0.2"], False, stage.now)
+    stage.mesh.reached({PEER}, stage.now)
+    assert in_vain(stage, 120) >= 5
+
+
 # What both ends see of the addresses of their connection
 
 

@@ -80,6 +80,14 @@ def test_who_is_met_at_an_address_of_its_own_is_to_be_dialled_there(world: World
     assert low.mesh.met_at == {HIGH: ("192.168.1.6", 6783)}
 
 
+def test_who_is_met_need_not_be_dialled_in_a_hurry(world: World, low: Host) -> None:
+    world.run(4)
+    assert low.mesh.no_hurry == {HIGH}
+    world.cut()
+    world.run(4)
+    assert low.mesh.no_hurry == set()
+
+
 def test_what_people_see_of_it(world: World, low: Host) -> None:
     (before,) = low.shortcuts.views()
     assert (before.endpoint, before.status, before.encounter.path) == (None, None, Path.NONE)
