@@ -9,7 +9,7 @@ from tulle.sim.plan import Plan
 from tulle.sim.scenario import Scenario
 from tulle.sim.settings import Settings
 
-FULL_MESH = 40
+FULL_MESH = 25
 """Up to so many hosts all connect to all, unless a user says otherwise."""
 
 DEGREE = 4
