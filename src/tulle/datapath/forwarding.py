@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tulle.datapath.ghosts import Ghost, Ghosts
+from tulle.datapath.parents import Parents
 from tulle.datapath.spanning import Edges, Search, search
 from tulle.datapath.tables import MAX_CHILDREN, Hop, HopId, ShortId, Tables, Tree
 from tulle.instant import Instant
@@ -76,13 +77,14 @@ class Forwarding:
 
     def __init__(self, now: Instant, adopted: Tables | None = None) -> None:
         self._tables = adopted or Tables()
+        self._parents = Parents(self._tables)
         self._ghosts = Ghosts.adopted(self._tables, now.mono)
         self._last = _Memory()
 
     @property
     def tables(self) -> Tables:
-        """The tables as last computed."""
-        return self._tables
+        """The tables as last computed; while a parent changes its source's frames are taken from nobody."""
+        return self._parents.held(self._tables)
 
     def update(self, picture: MeshPicture, now: Instant) -> Tables:
         """The tables for this picture. Who could be reached in the last one and no more becomes a ghost."""
@@ -94,7 +96,8 @@ class Forwarding:
         if len(reachable) > 1:
             self._ghosts.drop_distant_strangers()
         self._tables = build(picture, self.ghosts(), self._tables.self_id)
-        return self._tables
+        self._parents.changed(self._tables, now.mono)
+        return self.tables
 
     def answered(self, short_id: ShortId, now: Instant) -> None:
         """A ghost's kernel has answered."""
@@ -105,12 +108,12 @@ class Forwarding:
         return self._ghosts.forget(peer)
 
     def expire(self, now: Instant) -> bool:
-        """Give up silent ghosts; True if the tables are to be computed anew."""
-        return self._ghosts.expire(now.mono)
+        """Give up silent ghosts, and end what was held; True if the tables are to be computed anew."""
+        return self._ghosts.expire(now.mono) | self._parents.expire(now.mono)
 
     def next_deadline(self) -> float:
         """When ``expire`` has something to do."""
-        return self._ghosts.next_expiry()
+        return min(self._ghosts.next_expiry(), self._parents.next_expiry())
 
     def ghosts(self) -> tuple[Ghost, ...]:
         """For status pages, and to ask whether they live."""

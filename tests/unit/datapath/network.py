@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tulle.datapath.forwarding import Forwarding, MeshPicture
+from tulle.datapath.parents import HOLD
 from tulle.datapath.tables import Hop, HopId, ShortId, Tables, sleeve_hop
 from tulle.instant import Instant
 from tulle.mesh.graph import Graph
@@ -68,6 +69,9 @@ class Network:
         for node in self.nodes.values():
             if node.alive:
                 node.forwarding.update(self.picture(node.number), self.now)
+        self.now = Instant(self.now.mono + HOLD, 0)
+        for node in self.nodes.values():
+            node.forwarding.expire(self.now)
 
     def picture(self, number: int) -> MeshPicture:
         """What the mesh of that host knows: everybody whom it reaches, and those they speak of."""
