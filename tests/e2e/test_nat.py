@@ -18,6 +18,9 @@ import pytest
 from lab import Container, Host, Lab, PingStream, wait_until
 from lab.nat import Kind, Nat, move
 
+pytestmark = pytest.mark.timeout(300)
+"""Eight daemons take their time to start where other things run as well."""
+
 PATIENCE = 60
 PINGS = 200
 """Many more than what else passes the open host in that time: other hosts' ARP."""

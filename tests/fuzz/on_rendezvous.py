@@ -39,7 +39,7 @@ def fuzz_rendezvous(data: bytes) -> None:
     whereabouts = Whereabouts(6783, None)
     whereabouts.set_local([IPv4Interface("192.168.1.5/24")])
     rendezvous = Rendezvous(ME, b"password", whereabouts, Random(1))
-    rendezvous.want(set(PEERS), set(), now)
+    rendezvous.want(set(PEERS), set(), set(), now)
     introduced = 0
     while source.more():
         peer = source.pick((*PEERS, ME, PeerName(77)))
@@ -55,7 +55,8 @@ def fuzz_rendezvous(data: bytes) -> None:
             case 2:
                 rendezvous.parted(peer, "lost", now)
             case 3:
-                rendezvous.want(set(source.some(PEERS, 4)), set(source.some(PEERS, 2)), now)
+                sets = (set(source.some(PEERS, most)) for most in (4, 2, 2))
+                rendezvous.want(*sets, now)
             case 4:
                 rendezvous.moved(now)
         for said in rendezvous.outbox:

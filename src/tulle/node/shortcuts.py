@@ -65,7 +65,8 @@ class Shortcuts:
         """Peers, links or short ids are others than before."""
         me = self._mesh.peers()[self._mesh.self_name]
         linked = {link.name for link in me.connections if link.established}
-        self._rendezvous.want(self._mesh.routes.unicast_all.keys(), linked, now)
+        pending = {link.name for link in me.connections} - linked
+        self._rendezvous.want(self._mesh.routes.unicast_all.keys(), linked, pending, now)
         for peer, shortcut in self._paths.items():
             if peer in short_ids and shortcut.short_id != short_ids[peer]:
                 shortcut.short_id = short_ids[peer]

@@ -59,6 +59,7 @@ class Encounter:
     ``leads``: we make the offers; the other end only asks for them. ``due`` is when we next say something by
     ourselves, ``until`` when we stop waiting for what the talk lacks, ``patience`` when a try counts as
     failed. ``local``: where the peer is in its own network, as it says. ``reachable``: over the mesh.
+    ``pending``: there was a link, but no frames passed by it, when we last looked.
     """
 
     peer: PeerName
@@ -76,6 +77,7 @@ class Encounter:
     agreed: Agreed | None = None
     local: frozenset[Endpoint] = frozenset()
     reachable: bool = True
+    pending: bool = False
     tries: int = 0
     reason: str = "not tried yet"
     backoff: Backoff = field(default_factory=lambda: Backoff(LONGEST_PAUSE))

@@ -31,6 +31,9 @@ MAX_SHORTCUTS = 128
 SETTLE_SECONDS = 1.5
 """A peer that has just come up is dialled first; if that succeeds nothing is to be arranged."""
 
+PENDING_SECONDS = 10.0
+"""The same for a peer to which there is a link by which no frames pass just now: mostly that mends itself."""
+
 ANSWER_SECONDS = 5.0
 TRY_SECONDS = 6.0
 LONGEST_LEAD = 1.0
@@ -110,9 +113,12 @@ class Rendezvous:
 
     # -- told by the node ----------------------------------------------------------------------------------
 
-    def want(self, reachable: Set[PeerName], linked: Set[PeerName], now: Instant) -> None:
+    def want(
+        self, reachable: Set[PeerName], linked: Set[PeerName], pending: Set[PeerName], now: Instant
+    ) -> None:
         """Whom the mesh reaches, and who of them needs no shortcut because there is a link that works.
 
+        ``pending`` are those with a link that does not work, or not yet.
         A shortcut that works is kept when the mesh loses its peer: perhaps all that both knew was a host that
         is being restarted.
         """
@@ -122,10 +128,11 @@ class Rendezvous:
             encounter.reachable = peer in wanted
             if not encounter.reachable and (peer in linked or encounter.path is not Path.MET):
                 self._leave(self._encounters.pop(peer))
+            elif encounter.pending and peer not in pending and not encounter.tries:
+                self._settle(encounter, False, now.mono)
         for peer in sorted(wanted - self._encounters.keys()):
-            leads, settled = self._me < peer, now.mono + SETTLE_SECONDS * (0.5 + self._rng.random())
-            due = settled if leads else math.inf
-            self._encounters[peer] = Encounter(peer, leads, due, said_at=settled - PAUSE_SECONDS)
+            self._encounters[peer] = Encounter(peer, self._me < peer)
+            self._settle(self._encounters[peer], peer in pending, now.mono)
 
     def moved(self, now: Instant) -> None:
         """Our own addresses are others than before: what was hopeless may be possible now."""
@@ -272,6 +279,14 @@ class Rendezvous:
         """Nothing came of it: the leader tries again later."""
         encounter.reason = reason
         encounter.due = mono + encounter.backoff.wait(self._rng, cheap=False) if encounter.leads else math.inf
+
+    def _settle(self, encounter: Encounter, pending: bool, mono: float) -> None:
+        """Wait a little before the first offer."""
+        encounter.pending = pending
+        pause = PENDING_SECONDS if pending else SETTLE_SECONDS
+        begin = mono + pause * (0.5 + self._rng.random())
+        encounter.said_at = begin - PAUSE_SECONDS
+        encounter.due = begin if encounter.leads else math.inf
 
     def _leave(self, encounter: Encounter) -> None:
         if encounter.path is not Path.NONE:

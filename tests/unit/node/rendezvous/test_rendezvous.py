@@ -124,8 +124,8 @@ def high() -> Side:
 @pytest.fixture
 def world(low: Side, high: Side) -> World:
     made = World(low, high)
-    low.rendezvous.want({HIGH}, set(), made.now)
-    high.rendezvous.want({LOW}, set(), made.now)
+    low.rendezvous.want({HIGH}, set(), set(), made.now)
+    high.rendezvous.want({LOW}, set(), set(), made.now)
     return made
 
 
@@ -176,6 +176,26 @@ def test_news_of_our_own_addresses_does_not_hurry_what_may_settle_by_itself(worl
     assert not world.said
 
 
+def test_a_peer_with_a_link_that_does_not_work_has_more_time(low: Side, high: Side) -> None:
+    world = World(low, high)
+    low.rendezvous.want({HIGH}, set(), {HIGH}, world.now)
+    high.rendezvous.want({LOW}, set(), {LOW}, world.now)
+    world.run(4)
+    assert not world.said
+    world.run(20)
+    assert low.introductions
+
+
+def test_when_that_link_is_gone_it_has_waited_long_enough(low: Side, high: Side) -> None:
+    world = World(low, high)
+    low.rendezvous.want({HIGH}, set(), {HIGH}, world.now)
+    high.rendezvous.want({LOW}, set(), {LOW}, world.now)
+    world.run(4)
+    low.rendezvous.want({HIGH}, set(), set(), world.now)
+    world.run(3)
+    assert low.introductions
+
+
 def test_a_path_that_works_is_left_alone(world: World, low: Side) -> None:
     meet(world)
     said = len(world.said)
@@ -185,15 +205,15 @@ def test_a_path_that_works_is_left_alone(world: World, low: Side) -> None:
 
 
 def test_a_peer_that_is_dialled_meanwhile_is_not_bothered(world: World, low: Side, high: Side) -> None:
-    low.rendezvous.want(set(), set(), world.now)
-    high.rendezvous.want(set(), set(), world.now)
+    low.rendezvous.want(set(), set(), set(), world.now)
+    high.rendezvous.want(set(), set(), set(), world.now)
     world.run(60)
     assert not world.said
 
 
 def test_a_shortcut_ends_when_there_is_a_link(world: World, low: Side) -> None:
     meet(world)
-    low.rendezvous.want({HIGH}, {HIGH}, world.now)
+    low.rendezvous.want({HIGH}, {HIGH}, set(), world.now)
     world.run(1)
     assert low.done[-1][1] == Part(HIGH)
     assert low.rendezvous.views() == []
@@ -201,17 +221,17 @@ def test_a_shortcut_ends_when_there_is_a_link(world: World, low: Side) -> None:
 
 def test_a_shortcut_that_works_outlives_the_mesh(world: World, low: Side) -> None:
     meet(world)
-    low.rendezvous.want(set(), set(), world.now)
+    low.rendezvous.want(set(), set(), set(), world.now)
     world.run(60)
     assert low.path is Path.MET
-    low.rendezvous.want({HIGH}, set(), world.now)
+    low.rendezvous.want({HIGH}, set(), set(), world.now)
     world.run(60)
     assert [event for _, event in low.done if isinstance(event, Part)] == []
 
 
 def test_a_shortcut_that_fails_without_a_mesh_is_over(world: World, low: Side) -> None:
     meet(world)
-    low.rendezvous.want(set(), set(), world.now)
+    low.rendezvous.want(set(), set(), set(), world.now)
     low.rendezvous.parted(HIGH, "silence", world.now)
     world.run(1)
     assert low.done[-1][1] == Part(HIGH)
@@ -221,7 +241,7 @@ def test_a_shortcut_that_fails_without_a_mesh_is_over(world: World, low: Side) -
 def test_attempts_end_with_the_mesh(world: World, low: Side) -> None:
     world.run(3)
     assert low.path is Path.TRYING
-    low.rendezvous.want(set(), set(), world.now)
+    low.rendezvous.want(set(), set(), set(), world.now)
     world.run(1)
     assert low.done[-1][1] == Part(HIGH)
 
@@ -247,7 +267,7 @@ def test_hopeless_pairs_try_every_few_minutes_only(world: World, low: Side) -> N
 
 def test_a_peer_of_another_kind_is_asked_every_few_minutes_only(low: Side) -> None:
     alone = World(low)
-    low.rendezvous.want({HIGH}, set(), alone.now)
+    low.rendezvous.want({HIGH}, set(), set(), alone.now)
     alone.run(3600)
     before = len(alone.said)
     alone.run(3600)
@@ -349,7 +369,7 @@ def test_strangers_are_not_answered(world: World, high: Side) -> None:
 
 
 def test_the_other_end_of_a_link_is_not_answered(world: World, high: Side) -> None:
-    high.rendezvous.want(set(), set(), world.now)
+    high.rendezvous.want(set(), set(), set(), world.now)
     assert hears(high, Offer(1, KEY, PLACE), world.now) == []
 
 
@@ -392,7 +412,7 @@ def test_a_flood_of_offers_makes_few_attempts(world: World, high: Side) -> None:
 def test_offers_in_the_names_of_many_peers_make_few_attempts(world: World, high: Side) -> None:
     names = {PeerName(1 << 20 | n) for n in range(300)}
     victim = Side(PeerName(1 << 30))
-    victim.rendezvous.want(names, set(), world.now)
+    victim.rendezvous.want(names, set(), set(), world.now)
     made = 0
     for name in names:
         hears(victim, Offer(1, KEY, PLACE), world.now, src=name)
@@ -442,9 +462,9 @@ def test_there_are_only_so_many_shortcuts(world: World) -> None:
     hub = Side(PeerName(1))
     others = {PeerName(n): Side(PeerName(n)) for n in range(2, MAX_SHORTCUTS + 32)}
     crowd = World(hub, *others.values())
-    hub.rendezvous.want(others.keys(), set(), crowd.now)
+    hub.rendezvous.want(others.keys(), set(), set(), crowd.now)
     for other in others.values():
-        other.rendezvous.want({hub.name}, set(), crowd.now)
+        other.rendezvous.want({hub.name}, set(), set(), crowd.now)
     for _ in range(60):
         crowd.run(1)
         for side in crowd.sides.values():
