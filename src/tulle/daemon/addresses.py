@@ -114,7 +114,7 @@ class Addresses:
         peer = allocator.find_peer(text)
         if peer is None:
             peer = mesh.find_peer(text)
-        if not force and peer in allocator.ring.owners and not mesh.known(peer):
+        if not force and peer in allocator.ring.owners and peer not in mesh.routes.unicast_all:
             await self._make_sure(peer)
         taken = cast(
             TakenOver,

@@ -171,7 +171,7 @@ class Machine:
         """What ``daemon.addresses`` finds out by knocking at the door of a peer that the mesh has lost."""
         mesh = daemon.node.mesh
         address = mesh.address_of(peer)
-        if mesh.known(peer) or peer not in daemon.ipam.ring.owners:
+        if peer in mesh.routes.unicast_all or peer not in daemon.ipam.ring.owners:
             return True
         return address is not None and (
             mesh.peer_at(address) not in (None, peer) or self._network.refuses(self.ip, address[0])
