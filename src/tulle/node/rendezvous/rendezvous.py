@@ -118,8 +118,8 @@ class Rendezvous:
     ) -> None:
         """Whom the mesh reaches, and who of them needs no shortcut because there is a link that works.
 
-        ``pending`` are those with a link that does not work, or not yet. A shortcut that works is kept when the
-        mesh loses its peer: perhaps all that both knew was a host that is being restarted.
+        ``pending`` are those with a link that does not work, or not yet. A shortcut that works is kept when
+        the mesh loses its peer: perhaps all that both knew was a host that is being restarted.
         """
         self._deadline = None
         wanted = reachable - linked
