@@ -6,17 +6,10 @@ sees the same topology: each peer computes only its own place in it, and no copy
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from tulle.mesh.graph import Graph, bits
 from tulle.mesh.peername import PeerName
-
-
-class _Place(NamedTuple):
-    """Our place in one source's tree; a peer that the source does not reach has neither."""
-
-    parent: PeerName | None
-    children: tuple[PeerName, ...]
+from tulle.mesh.places import NOWHERE, Place, all_places
 
 
 class Routes:
@@ -27,7 +20,8 @@ class Routes:
         self._me = me
         self._generation = -1
         self._unicast: dict[bool, dict[PeerName, PeerName]] = {}
-        self._places: dict[tuple[bool, PeerName], _Place] = {}
+        self._places: dict[PeerName, Place] | None = None
+        self._gossip_places: dict[PeerName, tuple[PeerName, ...]] = {}
         self._behind: dict[PeerName, Mapping[PeerName, frozenset[PeerName]]] = {}
 
     @property
@@ -42,15 +36,21 @@ class Routes:
 
     def broadcast(self, source: PeerName) -> tuple[PeerName, ...]:
         """The neighbours to which we pass frames that ``source`` broadcasts."""
-        return self._place(source, all_connections=False).children
+        return self._place(source).children
 
     def broadcast_all(self, source: PeerName) -> tuple[PeerName, ...]:
         """The neighbours to which we pass gossip that ``source`` broadcasts."""
-        return self._place(source, all_connections=True).children
+        self._sync()
+        children = self._gossip_places.get(source)
+        if children is None:
+            children = self._search_children(source)
+            if self._graph.bit(source) is not None:
+                self._gossip_places[source] = children
+        return children
 
     def parent(self, source: PeerName) -> PeerName | None:
         """The neighbour from which frames that ``source`` broadcasts come to us; None if none do."""
-        return self._place(source, all_connections=False).parent
+        return self._place(source).parent
 
     def behind(self, source: PeerName) -> Mapping[PeerName, frozenset[PeerName]]:
         """Who gets frames that ``source`` broadcasts from each of our children, the child included."""
@@ -76,7 +76,8 @@ class Routes:
         if self._generation != self._graph.generation:
             self._generation = self._graph.generation
             self._unicast.clear()
-            self._places.clear()
+            self._places = None
+            self._gossip_places.clear()
             self._behind.clear()
 
     def _next_hops(self, all_connections: bool) -> dict[PeerName, PeerName]:
@@ -98,31 +99,23 @@ class Routes:
                 hops[names[other]] = names[other] if via is None else via
         return hops
 
-    def _place(self, source: PeerName, all_connections: bool) -> _Place:
+    def _place(self, source: PeerName) -> Place:
         self._sync()
-        key = (all_connections, source)
-        place = self._places.get(key)
-        if place is None:
-            place = self._search_place(source, self._edges(all_connections))
-            if self._graph.bit(source) is not None:
-                self._places[key] = place
-        return place
+        if self._places is None:
+            self._places = all_places(self._graph, self._me)
+        return self._places.get(source, NOWHERE)
 
-    def _search_place(self, source: PeerName, edges: list[int]) -> _Place:
+    def _search_children(self, source: PeerName) -> tuple[PeerName, ...]:
         graph = self._graph
         me, start = graph.bit(self._me), graph.bit(source)
         if me is None or start is None:
-            return _Place(None, ())
-        parent: PeerName | None = None
-        reached_me = start == me
-        for bit, found, reached in _expand(graph, edges, start):
+            return ()
+        for bit, found, reached in _expand(graph, graph.listed, start):
             if bit == me:
-                return _Place(parent, tuple(sorted(graph.names[child] for child in bits(found))))
-            if not reached_me and found >> me & 1:
-                reached_me, parent = True, graph.names[bit]
-            if reached_me and not edges[me] & ~reached:
-                return _Place(parent, ())
-        return _Place(parent, ())
+                return tuple(sorted(graph.names[child] for child in bits(found)))
+            if reached >> me & 1 and not graph.listed[me] & ~reached:
+                return ()
+        return ()
 
     def _search_behind(self, source: PeerName) -> dict[PeerName, frozenset[PeerName]]:
         graph = self._graph
