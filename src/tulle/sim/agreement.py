@@ -17,13 +17,14 @@ def disagreement(world: World, everything: bool) -> str:
     ``everything``: also nobody may wait for an answer.
     """
     for component in world.components():
-        found = _of_component(component, everything)
+        found = component_fault(component, everything)
         if found:
             return found
     return ""
 
 
-def _of_component(component: Sequence[Machine], everything: bool) -> str:
+def component_fault(component: Sequence[Machine], everything: bool) -> str:
+    """The same for hosts that can all reach each other, over others if need be."""
     names = {machine.name for machine in component}
     for machine in component:
         daemon = _daemon(machine)
