@@ -41,6 +41,8 @@ class Network:
         self._chance = rng
         self.paths = Paths(quality or Quality(), rng or Random(0))
         self.bytes_sent: Counter[str] = Counter()
+        self.pieces = 0
+        """How often a host wrote into a stream."""
         self.dials = 0
         self._hosts: dict[str, Host] = {}
         self._kernels: dict[str, FrameTaker] = {}
@@ -173,6 +175,7 @@ class Network:
         end = self._ends.get(connection)
         if end is None or not end.open or end.peer is None:
             return
+        self.pieces += 1
         self.bytes_sent[end.host.ip] += len(data)
         end.peer.unread += len(data)
         self._transmit(end, data)

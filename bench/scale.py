@@ -1,0 +1,194 @@
+"""Hundreds of daemons, simulated: how long until all know the same, what gossip costs, what one peer needs.
+
+``python -m bench.scale [COUNT...]`` prints what it measures as JSON; no root is needed. The daemons are the
+product's own objects on a virtual clock, each told of four others (see ``tulle simulate``), so times to one
+state and bytes do not depend on this machine; only processor time does. Each size runs in a process of its
+own, whose memory is measured.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from tulle.sim.agreement import disagreement
+from tulle.sim.clock import Clock
+from tulle.sim.network import Network
+from tulle.sim.settings import Settings
+from tulle.sim.world import World
+
+SIZES = (25, 50, 100, 300)
+LINKS = 4
+IDLE = CHURN = 60.0
+DOWN_SECONDS = 15.0
+CHURN_SHARE = 0.01
+"""Of all daemons, per minute."""
+NAMES = 10_000
+PATIENCE = 120.0
+LOOK_EVERY = 0.25
+BARE_EVENTS = 300_000
+
+
+def run() -> dict[str, Any]:
+    """All sizes, one peer's names, and the simulator itself."""
+    return {
+        "sizes": [_in_process(str(count)) for count in SIZES],
+        "names": _in_process("names"),
+        "bare_events_per_s": _in_process("bare")["events_per_s"],
+    }
+
+
+def _in_process(what: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.scale", what]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[1]
+    )
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def measure(count: int) -> dict[str, Any]:
+    """One cluster: cold start, idle, churn, and one restart."""
+    before = _resident_bytes()
+    world = World(
+        Settings(hosts=count, universe=IPv4Network("10.32.0.0/12"), links=LINKS, discovery=False), "scale"
+    )
+    began, events = time.process_time(), world.clock.events
+    cold = _Span(world)
+    for machine in world.machines.values():
+        world.start(machine.number)
+    world.machines[1].launch("first", "first")
+    cold_s = _settle(world)
+    result = {"peers": count, "links_per_peer": LINKS, "cold_s": cold_s, "cold_bytes": cold.per_peer()[0]}
+    idle = _Span(world)
+    world.clock.run_until(world.clock.mono + IDLE)
+    result["idle_bytes"], result["idle_messages"], result["idle_cpu_s"] = idle.per_peer()
+    churn = _Span(world)
+    _churn(world, max(1, round(count * CHURN_SHARE)))
+    result["churn_bytes"], result["churn_messages"], result["churn_cpu_s"] = churn.per_peer()
+    _settle(world)
+    world.crash(count // 2, power=False)
+    world.start(count // 2)
+    result["restart_s"] = _settle(world)
+    result["memory_bytes"] = (_resident_bytes() - before) / count
+    cpu = time.process_time() - began
+    return {**result, "cpu_s": cpu, "events_per_s": (world.clock.events - events) / cpu}
+
+
+class _Span:
+    """What is sent, and how much processor time passes, from now on."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._bytes, self._pieces = world.network.total_bytes, world.network.pieces
+        self._cpu = time.process_time()
+
+    def per_peer(self) -> tuple[float, float, float]:
+        """Bytes, messages (as written to a stream) and seconds."""
+        network, count = self._world.network, len(self._world.machines)
+        sent, pieces = network.total_bytes - self._bytes, network.pieces - self._pieces
+        return sent / count, pieces / count, (time.process_time() - self._cpu) / count
+
+
+def _settle(world: World) -> float:
+    """Let time pass until all have one state; how long it took in virtual seconds."""
+    begin = world.clock.mono
+    while missing := disagreement(world, everything=True):
+        if world.clock.mono - begin > PATIENCE:
+            raise TimeoutError(missing)
+        world.clock.run_until(world.clock.mono + LOOK_EVERY)
+    return world.clock.mono - begin
+
+
+def _churn(world: World, times: int) -> None:
+    """Some daemons are killed, spread over a minute, and start again."""
+    count, begin = len(world.machines), world.clock.mono
+    for number in range(times):
+        at, host = begin + CHURN * number / times, 1 + (number * 7919) % count
+        world.clock.call_at(at, world.crash, host, False)
+        world.clock.call_at(at + DOWN_SECONDS, world.start, host)
+    world.clock.run_until(begin + CHURN + DOWN_SECONDS)
+
+
+def measure_names() -> dict[str, Any]:
+    """What the names of a large network cost the peer that hears them."""
+    world = World(Settings(hosts=2), "names")
+    for machine in world.machines.values():
+        world.start(machine.number)
+    world.machines[1].launch("first", "first")
+    _settle(world)
+    one, two = (world.machines[number].daemon for number in (1, 2))
+    assert one is not None
+    assert two is not None
+    before, began = _resident_bytes(), time.process_time()
+    for number in range(NAMES):
+        address = IPv4Address(int(IPv4Address("10.32.0.0")) + number)
+        one.do(lambda n=number, a=address: one.names.add(f"container-{n:08x}", f"name-{n}", a, one.now))
+    world.clock.run_until(world.clock.mono + 30)
+    assert len(two.names.entries()) > NAMES
+    spent = time.process_time() - began
+    return {"names": NAMES, "memory_bytes": (_resident_bytes() - before) / 2, "cpu_s": spent / 2}
+
+
+def measure_bare() -> dict[str, Any]:
+    """The simulator alone: streams between hosts that have nothing to do with what arrives."""
+    clock, began = _echoes(), time.process_time()
+    while clock.events < BARE_EVENTS:
+        clock.run_until(clock.mono + 1)
+    return {"events_per_s": clock.events / (time.process_time() - began)}
+
+
+class _Echo:
+    """A host that sends back what it gets."""
+
+    def __init__(self, network: Network, number: int) -> None:
+        self.ip, self.port, self._network = f"10.0.0.{number}", 6783, network
+
+    def accept(self, connection: int, remote: object) -> bool:
+        return True
+
+    def dialled(self, connection: int, target: object, local: object) -> None:
+        for _ in range(10):
+            self._network.send(connection, b"x" * 100)
+
+    def dial_failed(self, target: object, reason: str) -> None:
+        raise AssertionError(reason)
+
+    def received(self, connection: int, data: bytes) -> None:
+        self._network.send(connection, data)
+
+    def writable(self, connection: int) -> None:
+        """There is always room."""
+
+    def closed(self, connection: int, reason: str) -> None:
+        raise AssertionError(reason)
+
+
+def _echoes() -> Clock:
+    network = Network()
+    hosts = [_Echo(network, number) for number in range(1, 101)]
+    for host in hosts:
+        network.add(host)
+        network.dial(host, (hosts[0].ip, host.port))
+    return network.clock
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Measure one thing, or everything."""
+    parts = {"names": measure_names, "bare": measure_bare}
+    for what in sys.argv[1:]:
+        print(json.dumps(parts[what]() if what in parts else measure(int(what))))
+    if not sys.argv[1:]:
+        print(json.dumps(run(), indent=1))
+
+
+if __name__ == "__main__":
+    main()
