@@ -71,6 +71,11 @@ class Network:
         return str(self.addresses[number - 1].ip)
 
 
+def neighbours(number: int) -> list[int]:
+    """The hosts that this one has a link to."""
+    return [other for link in LINKS if number in link for other in link if other != number]
+
+
 @pytest.fixture(scope="module")
 def network() -> Generator[Network]:
     with Lab() as lab:
@@ -87,7 +92,7 @@ def network() -> Generator[Network]:
         )
         for some in (hosts[::2], hosts[1::2]):  # all at once would keep a small machine busy for long
             for host in some:
-                host.begin_launch(*(hosts[other - 1] for one, other in LINKS if one == host.number))
+                host.begin_launch(*(hosts[number - 1] for number in neighbours(host.number)))
             for host in some:
                 host.wait_ready()
         for host in hosts:
