@@ -15,7 +15,7 @@ class Disk:
         self.records: Records = {}
         self._full = False
         self.was_full = False
-        """Whether it ever refused to be written to: then even what was taken back may be there again."""
+        """Whether it ever refused to be written to, or is an old copy: what was taken back may be on it."""
         self.commits = 0
         self._snapshot: Records | None = None
 
@@ -50,6 +50,7 @@ class Disk:
 
     def roll_back(self) -> None:
         """Restore the backup; an empty disk if none was made."""
+        self.was_full = True
         self.records = dict(self._snapshot or {})
 
     def wipe(self) -> None:

@@ -38,6 +38,8 @@ class Machine:
         self.waiting: dict[int, Asked] = {}
         self.daemon: Daemon | None = None
         self.clock_offset = 0.0
+        self.half_gone = False
+        """A reset gave its addresses away and then found that nobody confirms it: it is to be repeated."""
         self._settings, self._network, self._rng, self._watcher = settings, network, rng, watcher
         self._given_up: dict[int, str] = {}
         self._tickets = itertools.count(1)
@@ -89,6 +91,7 @@ class Machine:
     def start_over(self) -> None:
         """Daemon, containers and state are removed, as ``tulle reset`` does in the end."""
         self.crash()
+        self.half_gone = False
         self.kernel.tables = Tables()
         for ident in list(self.containers):
             self._bury(ident)
@@ -322,6 +325,9 @@ class Machine:
         self.named = {one for one in self.named if one[0] != ident}
 
     def _leave(self, daemon: Daemon, force: bool) -> None:
-        if self.daemon is not daemon or not (force or self._network.delivered(self.ip)):
+        if self.daemon is not daemon:
+            return
+        if not force and not self._network.delivered(self.ip):
+            self.half_gone = True
             return
         self.start_over()

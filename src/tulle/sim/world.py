@@ -95,14 +95,17 @@ class World:
         return far is not None and far.powered and self.network.paths.both_ways(one, other)
 
     def reunite(self) -> None:
-        """When disks were lost hosts may have begun anew, apart from the others: the fewer start over."""
+        """When disks were lost hosts may have begun anew, apart from the others: the fewer start over. So do
+        those whose reset was not confirmed.
+        """
         groups: dict[tuple[PeerName, ...], list[Machine]] = {}
         for machine in self.running():
             assert machine.daemon is not None
             if seeds := machine.daemon.ipam.ring.seeds:
                 groups.setdefault(seeds, []).append(machine)
-        for group in sorted(groups.values(), key=len)[:-1]:
-            for machine in group:
+        fewer = [machine for group in sorted(groups.values(), key=len)[:-1] for machine in group]
+        for machine in self.machines.values():
+            if machine in fewer or machine.half_gone:
                 machine.start_over()
                 self.start(machine.number)
 
