@@ -152,7 +152,10 @@ class Carriers:
         ]
 
     def collect(self, now: Instant) -> list[tuple[str, Happening]]:
-        """What happened, with the carrier's name. A choice comes after all that it rests on."""
+        """What happened, with the carrier's name. A choice comes after all that it rests on.
+
+        What was to be said over a link that has ended in the meantime is left unsaid.
+        """
         happenings: list[tuple[str, Happening]] = []
         for name, carrier in self._carriers.items():
             for event in carrier.collect():
@@ -160,7 +163,7 @@ class Carriers:
                     self._judge(name, event, now)
                 elif isinstance(event, Silent):
                     self._doubt_others(name, event.link, now)
-                else:
+                elif not (isinstance(event, SendControl) and event.link not in self.courses):
                     happenings.append((name, event))
         chosen, self._chosen = self._chosen, []
         return [*happenings, *chosen, *self._widened(now.mono)]

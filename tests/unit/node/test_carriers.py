@@ -115,6 +115,6 @@ def test_news_of_a_link_that_is_gone_is_dropped_and_other_news_handed_on() -> No
     two.both.link_down(LinkDown(LINK, PEER, "over"), NOW)
     two.both.link_down(LinkDown(LINK, PEER, "over"), NOW)
     two.fast.events = [Established(LINK, 1376), Answered(ShortId(3)), SendControl(LINK, 0, b"")]
-    assert two.both.collect(NOW) == [("fast", Answered(ShortId(3))), ("fast", SendControl(LINK, 0, b""))]
+    assert two.both.collect(NOW) == [("fast", Answered(ShortId(3)))]
     assert two.both.statuses(LINK, 1.0) == []
     assert two.both.next_deadline() == float("inf")

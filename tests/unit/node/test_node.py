@@ -5,6 +5,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from node.world import RANGE, Disk, World
+from tulle.datapath.carrier import SendControl
 from tulle.datapath.tables import Hop, ShortId, Tables
 from tulle.errors import StorageError, UserError
 from tulle.mesh.peername import PeerName
@@ -185,3 +186,14 @@ def test_parts_may_be_missing() -> None:
     world.pass_time(40)
     assert one.node.next_deadline() < float("inf")
     assert two.node.next_deadline() < float("inf")
+
+
+def test_what_a_carrier_had_to_say_on_a_link_that_ended_is_dropped() -> None:
+    """Both happen in one turn of the daemon's loop: a heartbeat came, and the link's time is over."""
+    world = World()
+    one, _ = world.pair()
+    (link,) = one.carrier.links
+    one.carrier.events.append(SendControl(link, 0, b""))
+    one.node.mesh.closed(link, "nothing was heard", world.now)
+    world.settle()
+    assert one.carrier.links == {}
