@@ -1,12 +1,14 @@
 """Datagrams between the two halves of a path: what goes in comes out, and nothing else does."""
 
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tulle.datapath.sleeve.orders import Keys
+from tulle.host.sleeve.batch import NO_INDEX, Batch
 from tulle.host.sleeve.seals import CAPACITY, LIFETIME, Seal
 from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.wire import HEADER
@@ -223,3 +225,26 @@ def test_any_bytes_are_taken_quietly(bodies: list[bytes], sealed: bool) -> None:
     end.take(bytes(8) + body for body in bodies)
     assert not (sealed and (end.frames or end.messages))
     assert end.inward._assembly.size <= sum(map(len, bodies))
+
+
+def test_the_lengths_of_strangers_datagrams_cost_nothing() -> None:
+    batch = Batch()
+    tracemalloc.start()
+    try:
+        for stride in range(1, 40):
+            batch.hold(10 * stride, stride)
+            assert {batch.index(at) for at in range(batch.count)} == {0 if stride > HEADER.size else NO_INDEX}
+            assert bytes(batch.datagram(batch.count - 1)) == bytes(stride)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("segment", [30_000, 60_000, 65_535])
+def test_a_superframe_of_segments_longer_than_any_group_goes_whole(segment: int) -> None:
+    wire, end = Wire(), End(KEYS)
+    frame = tcp_superframe(DATA, segment)
+    send(sender(wire, KEYS, size=400, group=4), frame)
+
+    end.take(wire.datagrams)
+    assert wire_packets(end.frames) == wire_packets([frame])

@@ -102,3 +102,24 @@ def test_nonsense_is_passed_on_in_one_piece_or_cut_but_never_fails(head: bytes, 
         assert sum(map(len, made)) >= len(ethernet_of(bytes(frame)))
     else:
         assert not made
+
+
+@pytest.mark.parametrize("ipv6", [False, True])
+@given(at=st.integers(0, 99), value=st.integers(0, 255), length=st.integers(1, 3000))
+def test_headers_that_contradict_themselves_are_never_fatal(
+    ipv6: bool, at: int, value: int, length: int
+) -> None:
+    """A container may write any of them, and the kernel hands such frames on."""
+    frame = bytearray(tcp_superframe(PAYLOAD[:length], segment=100, ipv6=ipv6))
+    frame[at] = value
+    found = Superframe.read(frame)
+    if found is not None:
+        assert len(found.header(found.payload, len(frame))) == found.payload
+    assert list(packets(frame))
+
+
+def test_a_tcp_header_shorter_than_it_can_be_is_not_cut() -> None:
+    frame = bytearray(tcp_superframe(PAYLOAD))
+    frame[PREFIX + 14 + 20 + 12] = 0x10
+    assert Superframe.read(frame) is None
+    assert len(list(packets(frame))) == 1

@@ -36,27 +36,20 @@ class Run(NamedTuple):
 class Batch:
     """A buffer, and the ``count`` datagrams in it.
 
-    Views of where headers and pieces can be are made once for each distance of datagrams.
+    Views of where headers and pieces can be are made once for each distance of datagrams, and only for
+    datagrams of a known path: a stranger who varies the distance must not cost more than one who does not.
     """
 
     def __init__(self) -> None:
         self.buffer = memoryview(bytearray(_BUFFER))
         self.count = 0
         self._size = self._stride = 0
-        self._headers: list[memoryview] = []
-        self._pieces: list[memoryview] = []
         self._layouts: dict[int, tuple[list[memoryview], list[memoryview]]] = {}
 
     def hold(self, size: int, stride: int) -> None:
         """The buffer holds so many bytes of datagrams now, ``stride`` apart; the last may be shorter."""
         self._size, self._stride = size, stride
         self.count = -(-size // stride)
-        found = self._layouts.get(stride)
-        if found is None:
-            if len(self._layouts) >= _LAYOUTS:
-                self._layouts.clear()
-            found = self._layouts[stride] = self._lay_out(stride)
-        self._headers, self._pieces = found
 
     def index(self, at: int) -> int:
         """Which path the datagram with this number in the buffer says it is of; ``NO_INDEX``: too short."""
@@ -76,12 +69,13 @@ class Batch:
 
         The kernel keeps the order, so these are nearly always as many as can be; else they are taken singly.
         """
-        header = self._headers[at]
+        headers, pieces = self._layout()
+        header = headers[at]
         _, sequence, kind, position, last, padding = HEADER.unpack_from(header)
         end = max(at + 1, min(self.count, at + last - position + 1))
-        if end > at + 1 and not (self._fits(end) and continues(self._headers[at:end], position)):
+        if end > at + 1 and not (self._fits(end) and continues(headers[at:end], position)):
             end = at + 1
-        pieces = self._pieces[at:end]
+        pieces = pieces[at:end]
         size = self._stride
         if end == self.count:
             tail = self._size - (end - 1) * self._stride
@@ -92,6 +86,17 @@ class Batch:
     def _fits(self, end: int) -> bool:
         """Whether the datagram before ``end`` has more than a header."""
         return end < self.count or self._size - (end - 1) * self._stride > HEADER.size
+
+    def _layout(self) -> tuple[list[memoryview], list[memoryview]]:
+        """Headers and pieces at the present distance; of a lone datagram just its own."""
+        if self.count == 1:
+            return [self.buffer[: HEADER.size]], [self.buffer[HEADER.size : self._size]]
+        found = self._layouts.get(self._stride)
+        if found is None:
+            if len(self._layouts) >= _LAYOUTS:
+                self._layouts.clear()
+            found = self._layouts[self._stride] = self._lay_out(self._stride)
+        return found
 
     def _lay_out(self, stride: int) -> tuple[list[memoryview], list[memoryview]]:
         starts = range(0, len(self.buffer), stride)

@@ -105,7 +105,7 @@ class Outward:
         """Send a frame that takes several datagrams: in as many units as the group demands."""
         if self._group and len(frame) + self._tag > self._group * self._piece:
             found = Superframe.read(frame)
-            if found is not None:
+            if found is not None and found.payload + found.gso_size + self._tag <= _MOST_EVEN * self._piece:
                 self._split(found, frame)
                 return
         self._whole(frame)

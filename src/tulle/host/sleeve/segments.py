@@ -16,6 +16,10 @@ _U16 = struct.Struct(">H")
 _U16_PAIR = struct.Struct(">HH")
 _U32 = struct.Struct(">I")
 _TCP_HEADER, _UDP_HEADER = 20, 8
+_IPV4_HEADER, _IPV6_HEADER = 20, 40
+_LONGEST = 0xFFFF
+"""Bytes of an IP packet: what its header can say."""
+
 _TCP = 6
 _FIN_AND_PSH, _CWR = 0x09, 0x80
 
@@ -43,7 +47,10 @@ class Superframe:
 
     @classmethod
     def read(cls, frame: memoryview | bytearray) -> "Superframe | None":
-        """What a frame of the TAP is; None if it is no superframe that can be cut."""
+        """What a frame of the TAP is; None if it is no superframe that can be cut.
+
+        A container may have made it, and the kernel looks at it no closer than we do.
+        """
         size = len(frame)
         if size < PREFIX + ETHERNET:
             return None
@@ -56,7 +63,11 @@ class Superframe:
             return None
         payload = transport + ((frame[transport + 12] >> 4) * 4 if is_tcp else _UDP_HEADER)
         network = network_header(frame)
-        if network is None or not network + 20 <= transport < payload < size:
+        if network is None or size - network > _LONGEST:
+            return None
+        least = _IPV6_HEADER if frame[network] >> 4 == 6 else _IPV4_HEADER
+        shortest = _TCP_HEADER if is_tcp else _UDP_HEADER
+        if not (network + least <= transport and transport + shortest <= payload < size):
             return None
         return cls(bytes(frame[:payload]), is_tcp, network, transport, payload, size, notes.gso_size)
 
