@@ -92,7 +92,8 @@ def network() -> Generator[Network]:
         )
         for some in (hosts[::2], hosts[1::2]):  # all at once would keep a small machine busy for long
             for host in some:
-                host.begin_launch(*(hosts[number - 1] for number in neighbours(host.number)))
+                known = [hosts[number - 1] for number in neighbours(host.number)]
+                host.begin_launch("--ipalloc-init", f"consensus={len(hosts)}", *known)
             for host in some:
                 host.wait_ready()
         for host in hosts:
