@@ -67,10 +67,13 @@ class Shortcuts:
         linked = {link.name for link in me.connections if link.established}
         pending = {link.name for link in me.connections} - linked
         self._rendezvous.want(self._mesh.routes.unicast_all.keys(), linked, pending, now)
+        given_away = set(short_ids.values())
         for peer, shortcut in self._paths.items():
-            if peer in short_ids and shortcut.short_id != short_ids[peer]:
-                shortcut.short_id = short_ids[peer]
-                self._sleeve.rename(shortcut.path, shortcut.short_id, now)
+            kept = shortcut.short_id if shortcut.short_id not in given_away else None
+            short_id = short_ids.get(peer, kept)
+            if shortcut.short_id != short_id:
+                shortcut.short_id = short_id
+                self._sleeve.rename(shortcut.path, short_id, now)
 
     def aimed(self, order: AimPath, now: Instant) -> None:
         """The sleeve has found where the other end of one of its paths is."""

@@ -240,6 +240,14 @@ def test_messages_on_behalf_of_others_do_not_count() -> None:
     assert here.path.count().dropped == 1
 
 
+def test_a_datagram_full_of_messages_costs_no_more_than_a_few() -> None:
+    """Anybody can send such a one to a path without a key."""
+    there = End(B, A, None, False, HERE)
+    message = encode_frame(WeaveFrame(A, B, heartbeat(7)))
+    assert there.format.take(memoryview(A.to_bytes(6, "big") + 1800 * message), THERE)
+    assert 0 < len(there.net.reports) < 10
+
+
 def test_replays_and_forgeries_are_counted() -> None:
     here, there = End(A, B, KEY, True, THERE), End(B, A, KEY, False, HERE)
     here.send(ip_frame(84))

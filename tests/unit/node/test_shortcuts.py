@@ -144,6 +144,18 @@ def test_a_shortcut_outlives_the_mesh_and_its_peer_keeps_its_short_id(world: Wor
     assert len(low.open_paths) == 1
 
 
+def test_a_peer_that_the_mesh_lost_does_not_keep_a_short_id_that_is_anothers_now(
+    world: World, low: Host
+) -> None:
+    """Frames for the new owner would go to it."""
+    world.run(4)
+    low.know()
+    low.shortcuts.topology_changed({PeerName(3): IDS[HIGH]}, world.now)
+    world.run(0.2)
+    assert low.shortcuts.names() == {}
+    assert low.open_paths == []
+
+
 def test_a_shortcut_that_dies_without_a_mesh_is_given_up(world: World, low: Host) -> None:
     world.run(4)
     low.know()
