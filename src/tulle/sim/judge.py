@@ -135,7 +135,10 @@ class Judge:
     def _judge_seeds(self, machine: Machine, ring: Ring) -> None:
         """There is one first division. Only when disks are lost there can be another, by those who forgot."""
         seeds = self._seeds = self._seeds or ring.seeds
-        if ring.seeds and ring.seeds != seeds and not self.disks_lost:
+        if ring.seeds and ring.seeds != seeds:
+            if self.disks_lost:
+                self.excuse = self.excuse or "those who lost their disks divided the range again"
+                return
             raise Violation(
                 f"the range was divided twice: h{machine.number} has seeds {ring.seeds}, others {seeds}"
             )

@@ -34,6 +34,10 @@ class Outcome:
     story: tuple[Line, ...]
 
 
+MEETING = 20.0
+"""Seconds after which all have met again, and who had begun anew is known."""
+
+
 def planned(scenario: Scenario, seed: int) -> tuple[Settings, list[Step]]:
     """The cluster and the schedule of a run."""
     plan = Plan(Random(f"{scenario.name}/{seed}/plan"))
@@ -103,6 +107,7 @@ def recover(world: World, within: float) -> None:
         missing = [target for target in world.first_targets(machine.number) if target not in machine.targets]
         machine.connect(missing, False)
     Heal().apply(world)
+    world.clock.run_until(world.clock.mono + MEETING)
     world.reunite()
     Settle(within, answered=False).apply(world)
     for name in world.lost_owners():
