@@ -24,7 +24,7 @@ class MeshConfig:
     nickname: str
     uid: int
     port: int = DEFAULT_PORT
-    password: bytes | None = None
+    password: bytes | None = field(default=None, repr=False)
     conn_limit: int = 200
     discovery: bool = True
     carriers: tuple[str, ...] = ("fastdp", "sleeve")

@@ -12,3 +12,7 @@ def test_trusts() -> None:
     assert not some.trusts("11.0.0.1")
     assert not some.trusts("2001:db9::7")
     assert not config().trusts("10.0.0.1")
+
+
+def test_the_password_is_not_shown() -> None:
+    assert "hunter2" not in repr(config(password=b"hunter2"))

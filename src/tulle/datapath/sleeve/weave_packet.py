@@ -116,7 +116,7 @@ class PacketWriter:
     """Makes the datagrams of one path. ``key`` None: not sealed. ``next`` are the next numbers, DF second."""
 
     me: PeerName
-    key: bytes | None
+    key: bytes | None = field(repr=False)
     dialler: bool
     next: list[int] = field(default_factory=lambda: [0, 0])
 
