@@ -205,6 +205,7 @@ class KernelPath:
         path = await KernelPath.ensure(self.names.bridge, port, mtu)
         path.apply(self.tables)
         path.groups.apply(self.groups.tables)
+        self.lanes.close()
         self.groups.close()
         self._maps.close()
         return path

@@ -1,0 +1,30 @@
+"""A data path that takes the place of another."""
+
+import asyncio
+from unittest.mock import Mock
+
+import pytest
+
+from tulle.datapath.tables import Tables
+from tulle.host.vxlan import KernelPath, Names
+
+
+def path() -> KernelPath:
+    made = KernelPath(Names.of("tulle"), Mock(), 7)
+    made.lanes, made.groups, made._maps = Mock(), Mock(), Mock()
+    return made
+
+
+def test_who_is_replaced_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lanes' keeper would go on in its own way beside the new one's, and hold its programs for ever."""
+    old, new = path(), path()
+    monkeypatch.setattr(new, "apply", Mock())
+
+    async def ensure(*_: object) -> KernelPath:
+        return new
+
+    monkeypatch.setattr(KernelPath, "ensure", ensure)
+    assert asyncio.run(old.made_again(6784, 1376)) is new
+    new.apply.assert_called_once_with(Tables())  # type: ignore[attr-defined]
+    for part in (old.tap, old.lanes, old.groups, old._maps):
+        part.close.assert_called_once_with()  # type: ignore[attr-defined]
