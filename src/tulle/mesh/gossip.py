@@ -10,7 +10,8 @@ from random import Random
 
 from tulle.errors import BadMessage, Incompatible
 from tulle.instant import Instant
-from tulle.mesh.channel import Broadcast, Channel, Gossip, Keys, Outgoing
+from tulle.mesh import comparing
+from tulle.mesh.channel import NO_KEYS, Broadcast, Channel, Gossip, Keys, Outgoing
 from tulle.mesh.connection import Link
 from tulle.mesh.dialect import BroadcastMessage, GossipMessage, Message, UnicastMessage
 from tulle.mesh.events import Log, MeshEvent
@@ -134,20 +135,35 @@ class GossipRouter:
         return float("-inf") if self._period_at is None else self._period_at
 
     def tick(self, now: Instant, also: str) -> None:
-        """Once in a while send complete states; ``also`` is a channel that is encoded elsewhere."""
+        """Once in a while send complete states; ``also`` is the topology's channel, encoded elsewhere.
+
+        Of the topology those of our kind get a digest; see ``comparing``.
+        """
         if self._period_at is None:
             self._period_at = now.mono + PERIOD_SECONDS * (0.5 + self._rng.random())
         if now.mono < self._period_at:
             return
         self._period_at = now.mono + PERIOD_SECONDS * (0.9 + 0.2 * self._rng.random())
-        for name in (also, *self._channels):
-            chosen = random_neighbours(self._routes, self._rng, self._links.up.keys())
-            affordable = max(1, PERIOD_BYTES // max(1, self._sizes.get(name, 1)))
-            self._rng.shuffle(chosen)
-            for neighbour in chosen[:affordable]:
-                link = self._links.up[neighbour]
-                link.queue.add_full(name)
-                self._wake(link)
+        alike = self._links.alike()
+        for neighbour in sorted(alike.intersection(self._some())):
+            self._links.up[neighbour].queue.add_gossip(comparing.CHANNEL, NO_KEYS)
+            self._wake(self._links.up[neighbour])
+        self._tell_all(also, [neighbour for neighbour in self._some() if neighbour not in alike])
+        for name in self._channels:
+            self._tell_all(name, self._some())
+
+    def _some(self) -> list[PeerName]:
+        chosen = random_neighbours(self._routes, self._rng, self._links.up.keys())
+        self._rng.shuffle(chosen)
+        return chosen
+
+    def _tell_all(self, channel: str, neighbours: list[PeerName]) -> None:
+        """Queue the complete state of a channel for as many of these as we can afford."""
+        affordable = max(1, PERIOD_BYTES // max(1, self._sizes.get(channel, 1)))
+        for neighbour in neighbours[:affordable]:
+            link = self._links.up[neighbour]
+            link.queue.add_full(channel)
+            self._wake(link)
 
     def note_size(self, channel: str, size: int) -> None:
         """The complete state of a channel that is encoded elsewhere takes so many bytes."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from tulle.errors import BadMessage, Incompatible
 from tulle.instant import Instant
+from tulle.mesh import comparing
 from tulle.mesh.appetite import Appetite
 from tulle.mesh.connection import Link
 from tulle.mesh.dialect import (
@@ -101,6 +102,8 @@ class Hearing:
                 self._keeper.greet(link, item, now)
             case GossipMessage(channel) | BroadcastMessage(channel) if channel == CHANNEL:
                 self._neighbourhood.hear(link, item.payload, now)
+            case GossipMessage(channel) if channel == comparing.CHANNEL:
+                self._neighbourhood.compare(link, item.payload, now)
             case GossipMessage():
                 self._gossip.gossip(link, item, now)
             case BroadcastMessage():

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from random import Random
 
 from tulle.instant import Instant
+from tulle.mesh import comparing
 from tulle.mesh.addresses import format_address
 from tulle.mesh.channel import Channel
 from tulle.mesh.config import MeshConfig
@@ -343,5 +344,6 @@ class Mesh:
     def _encode(self, link: Link, item: Message | StatePart, now: Instant) -> list[Message]:
         if not isinstance(item, StatePart):
             return [item]
-        source = self._neighbourhood if item.channel == CHANNEL else self._gossip
+        topology = item.channel in (CHANNEL, comparing.CHANNEL)
+        source = self._neighbourhood if topology else self._gossip
         return source.encode(link, item, now)

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from random import Random
 
 from tulle.instant import Instant
+from tulle.mesh import comparing
 from tulle.mesh.addresses import format_address
+from tulle.mesh.comparing import Comparing
 from tulle.mesh.connection import Link
 from tulle.mesh.dialect import GossipMessage, Message
 from tulle.mesh.events import Log, MeshEvent
@@ -49,6 +51,7 @@ class Neighbourhood:
         self._me = topology.me.name
         self._membership = Membership(topology, rng, emit)
         self._introductions = Introductions(links)
+        self._comparing = Comparing()
 
     def link_up(self, link: Link, now: Instant) -> None:
         """There is a link to this peer now. One that is new to us, or has restarted, is told everything."""
@@ -76,6 +79,7 @@ class Neighbourhood:
         assert peer is not None
         self._news.neighbour_down(peer, now)
         self._introductions.cancel(peer)
+        self._comparing.same(peer)
         self._topology.disconnect(peer)
         self._me_changed(now)
 
@@ -95,8 +99,21 @@ class Neighbourhood:
         if merge.fresh or merge.contested:
             self._changed(now)
 
+    def compare(self, link: Link, theirs: bytes, now: Instant) -> None:
+        """A neighbour of our kind told the digest of what it knows; others have nothing to say here."""
+        peer = link.peer
+        if peer is None or link.greeting is None or not link.greeting.tells_all:
+            return
+        if theirs == comparing.digest(self._topology.peers.values()):
+            self._comparing.same(peer)
+        elif self._comparing.differs(peer, self._news.calm(now), now.mono):
+            link.queue.add_full(CHANNEL)
+            self._wake(link)
+
     def encode(self, link: Link, part: StatePart, now: Instant) -> list[Message]:
         """The messages that tell a neighbour of peers."""
+        if part.channel == comparing.CHANNEL:
+            return [GossipMessage(part.channel, self._me, comparing.digest(self._topology.peers.values()))]
         names = None
         if part.keys is not None:
             names = frozenset(PeerName(key) for key in part.keys if isinstance(key, int))

@@ -193,6 +193,10 @@ class TopologyGossip:
             held.discard(about)
             self._queue(link.peer, about)
 
+    def calm(self, now: Instant) -> bool:
+        """Whether there was no news lately, so that all who were told know the same."""
+        return not self._held and not self._hearsay.since(now.mono - ARRIVAL_SECONDS)
+
     # -- time --------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float:
