@@ -23,8 +23,15 @@ class Knowledge:
         self._slots[neighbour] = next(slot for slot in range(len(used) + 1) if slot not in used)
 
     def neighbour_down(self, neighbour: PeerName) -> frozenset[PeerName]:
-        """It is no neighbour any more; returns the peers whose descriptions we thought it has."""
-        mask = 1 << self._slots.pop(neighbour)
+        """It is no neighbour any more; returns the peers whose descriptions we thought it has.
+
+        Of one that never became a neighbour, since an error came between, there is nothing to forget: to fail
+        here would leave the end of its link half done.
+        """
+        slot = self._slots.pop(neighbour, None)
+        if slot is None:
+            return frozenset()
+        mask = 1 << slot
         had = frozenset(name for name, having in self._having.items() if having & mask)
         for name in had:
             self._having[name] &= ~mask

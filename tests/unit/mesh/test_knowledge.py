@@ -59,3 +59,11 @@ def test_hearsay() -> None:
     assert hearsay.told_by(A, 1.0) == set()
     hearsay.forget([P])
     assert hearsay.since(0.0) == {Q}
+
+
+def test_who_never_became_a_neighbour_may_end_as_one() -> None:
+    knowledge = Knowledge()
+    knowledge.neighbour_up(A)
+    knowledge.note(A, P)
+    assert knowledge.neighbour_down(B) == frozenset()
+    assert knowledge.has(A, P)
