@@ -137,8 +137,12 @@ class Addresses:
             raise problem
 
     async def leave(self, force: bool) -> None:
-        """Give our ranges away. Without ``force``, raises UserError if there are others but none in reach."""
-        allocator = self.allocator
+        """Give our ranges away. Raises UserError as ``check_leaving`` does."""
+        self.check_leaving(force)
+        await self._ask(lambda ticket: self.allocator.leave(ticket, now()))
+
+    def check_leaving(self, force: bool) -> None:
+        """Without ``force``, raises UserError if there are others but none in reach."""
         if self.has_company() and not force and not self._engine.node.mesh.routes.unicast_all:
             raise UserError(
                 "no other peer can be reached, so nobody can take over the addresses of this host; they would"
@@ -146,7 +150,6 @@ class Addresses:
                 " --force",
                 409,
             )
-        await self._ask(lambda ticket: allocator.leave(ticket, now()))
 
     def has_company(self) -> bool:
         """Whether others have a share of the range, so that it matters to somebody what happens to ours."""

@@ -90,6 +90,15 @@ class Containers:
                 self._forget(ident)
         return leaving
 
+    async def detach_all(self) -> None:
+        """Take every container off, with all that it has."""
+        for attachment in list(self._ports.attached()):
+            ident = attachment.container.ident
+            async with self._alone(ident):
+                await self._unwire(ident, ())
+                self._give_back(ident, attachment.addresses)
+                self._forget(ident)
+
     def gone(self, attachment: Attachment) -> None:
         """A container ended by itself: what it had is free."""
         ident = attachment.container.ident

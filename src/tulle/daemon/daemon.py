@@ -284,15 +284,19 @@ class Daemon:
         self.ending.set()
 
     async def reset(self, force: bool) -> None:
-        """See DaemonApi."""
+        """See DaemonApi. Whose addresses are given away must not go on using them: containers go first."""
         if self._addresses.default_subnet is not None:
+            self._addresses.check_leaving(force)
+            await self._containers.detach_all()
+            await self._exposures.hide_all()
             await self._addresses.leave(force)
             self._engine.pump()
             heard = await self._engine.links.delivered(LAST_WORDS)
             if not heard and not force and self._addresses.has_company():
                 raise UserError(
                     "the other peers do not answer, so they may not know yet that the addresses of this host"
-                    " are theirs; nothing was removed. Repeat it when they can be reached, or with --force",
+                    " are theirs; the containers were detached, and the daemon goes on. Repeat it when they"
+                    " can be reached, or with --force",
                     409,
                 )
         self.remove_everything = self._kernel.ephemeral = True

@@ -52,11 +52,16 @@ class Exposures:
 
     async def hide(self, specs: Sequence[AddressSpec]) -> list[IPv4Interface]:
         """Take addresses from the host: those that are meant; none named means the default subnet."""
-        hidden = []
-        for one in await self._exposure.exposed():
-            if self._addresses.are_meant(one.address, specs):
-                await self._exposure.hide(one.address)
-                self._names.address_gone(EXPOSED_HOST, one.address.ip)
-                self._addresses.release(EXPOSED_HOST, one.address.ip)
-                hidden.append(one.address)
-        return hidden
+        there = [one.address for one in await self._exposure.exposed()]
+        return await self._hide([one for one in there if self._addresses.are_meant(one, specs)])
+
+    async def hide_all(self) -> None:
+        """Take all addresses from the host."""
+        await self._hide([one.address for one in await self._exposure.exposed()])
+
+    async def _hide(self, interfaces: list[IPv4Interface]) -> list[IPv4Interface]:
+        for interface in interfaces:
+            await self._exposure.hide(interface)
+            self._names.address_gone(EXPOSED_HOST, interface.ip)
+            self._addresses.release(EXPOSED_HOST, interface.ip)
+        return interfaces

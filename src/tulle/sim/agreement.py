@@ -25,6 +25,18 @@ def disagreement(world: World, everything: bool) -> str:
 
 def component_fault(component: Sequence[Machine], everything: bool) -> str:
     """The same for hosts that can all reach each other, over others if need be."""
+    for found in (reach_fault(component), _unanswered(component) if everything else ""):
+        if found:
+            return found
+    for what, view in (("the topology", _topology), ("the ring", _ring), ("the names", _names)):
+        odd = _odd_one(component, view)
+        if odd:
+            return f"{what} of {odd} differ"
+    return _wrong_names(component) or flood_faults(component)
+
+
+def reach_fault(component: Sequence[Machine]) -> str:
+    """Who does not know yet whom frames get to."""
     names = {machine.name for machine in component}
     for machine in component:
         daemon = _daemon(machine)
@@ -34,14 +46,15 @@ def component_fault(component: Sequence[Machine], everything: bool) -> str:
         strangers = set(daemon.node.mesh.peers()) - names
         if strangers:
             return f"{_who(machine)} still counts {len(strangers)} peers that cannot be reached"
-        if everything and machine.waiting:
+    return ""
+
+
+def _unanswered(component: Sequence[Machine]) -> str:
+    for machine in component:
+        if machine.waiting:
             asked = next(iter(machine.waiting.values()))
             return f"{_who(machine)} has not answered {asked.what} {asked.ident} since {asked.at:.1f} s"
-    for what, view in (("the topology", _topology), ("the ring", _ring), ("the names", _names)):
-        odd = _odd_one(component, view)
-        if odd:
-            return f"{what} of {odd} differ"
-    return _wrong_names(component) or flood_faults(component)
+    return ""
 
 
 def _daemon(machine: Machine) -> Daemon:

@@ -188,6 +188,8 @@ class Machine:
         company = any(owner != self.name for owner in daemon.ipam.ring.owners)
         if company and not force and not daemon.node.mesh.routes.unicast_all:
             return
+        for ident in list(self.containers):
+            self.end(ident)
         ask = self._ask("reset", "force" if force else "", "")
         self.call(lambda: daemon.ipam.leave(ask, daemon.now))
 

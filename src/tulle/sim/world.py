@@ -79,10 +79,6 @@ class World:
         machine = self.machines[number]
         if force and machine.daemon is not None:
             self.judge.excuse = f"h{number} was made to leave by force"
-        elif machine.containers:
-            self.judge.excuse = (
-                f"containers of h{number} run on for a moment after its addresses were given away"
-            )
         machine.reset(force)
 
     def paths_changed(self) -> None:

@@ -75,6 +75,14 @@ async def test_the_name_is_the_one_asked_for_or_none(rig: Rig) -> None:
     assert rig.ports.routes == [True, False]
 
 
+async def test_before_a_reset_all_are_taken_off_with_all_they_have(rig: Rig) -> None:
+    rig.alive.add("netns:other")
+    await rig.attach(AutoAddress(None), ManualAddress(IPv4Interface("10.9.0.1/24")))
+    await rig.attach(ident="netns:other")
+    await rig.containers.detach_all()
+    assert rig.is_clean()
+
+
 @pytest.mark.parametrize("where", ["addresses", "ports", "names"])
 async def test_an_attach_that_cannot_be_completed_leaves_no_address(rig: Rig, where: str) -> None:
     getattr(rig, where).refusal = UserError("no", 409)
