@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.quorum.page import write as write_quorum
+from bench.scale_page import write as write_scale
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
@@ -38,6 +39,8 @@ def main() -> int:
     print(_table(lines))
     if "quorum" in results:
         write_quorum(results["quorum"], PAGE.parent)
+    if "scale" in results:
+        write_scale(results["scale"], PAGE.parent)
     if set(chosen) == set(PARTS):
         PAGE.write_text(_page(lines, results))
         print(f"wrote {PAGE.relative_to(ROOT)}")
@@ -45,7 +48,7 @@ def main() -> int:
 
 
 def _run(part: str) -> Any:
-    """One part; "quorum" compares promises rather than speed, and has a page of its own."""
+    """One part; "quorum" and "scale" are not among those of every run, and have pages of their own."""
     sys.path.insert(0, str(ROOT / "tests"))
     module = __import__(f"bench.{part}", fromlist=["run"])
     return module.run()
@@ -103,6 +106,17 @@ def _quorum(result: Any) -> list[Line]:
     return [_at_least("operations that succeed on every side of every partition, share", share, 1)]
 
 
+def _scale(result: Any) -> list[Line]:
+    largest = result["sizes"][-1]
+    peers, megabytes = largest["peers"], largest["memory_bytes"] + result["names"]["memory_bytes"]
+    return [
+        _at_most(f"{peers} peers: one state after a cold start, virtual seconds", largest["cold_s"], 10),
+        _at_most(f"{peers} peers, idle: kB per second and peer", largest["idle_bytes"] / 60 / 1e3, 2),
+        _at_most(f"{peers} peers, 10,000 names: memory of one, MB", megabytes / 1e6, 100),
+        _at_least("simulated events per second, thousands", result["bare_events_per_s"] / 1e3, 100),
+    ]
+
+
 LINES: dict[str, Callable[[Any], list[Line]]] = {
     "idle": _idle,
     "allocate": _allocate,
@@ -112,6 +126,7 @@ LINES: dict[str, Callable[[Any], list[Line]]] = {
     "datapath": _datapath,
     "sleeve": _sleeve,
     "quorum": _quorum,
+    "scale": _scale,
 }
 
 
