@@ -61,17 +61,18 @@ def test_forged_replayed_changed_and_cross_path_datagrams_are_dropped_and_counte
             assert ear.recv(100) == b"once"
             (heard,) = wire.hear()
             assert b"once" not in heard
-            before, other = sleeves.count(2, 1), sleeves.count(2, 3)
+            before, other, sent = sleeves.count(2, 1), sleeves.count(2, 3), sleeves.count(1, 2).sent
             flipped = [flip(heard, bit) for bit in random.Random(1).sample(range(64, len(heard) * 8), 200)]
             wire.inject([heard, *flipped, heard[:-1], heard[: HEADER.size + 1], heard + b"\0"])
             wire.inject([index(3, 2).to_bytes(8, "big") + heard[8:]])
             wait_until(
                 lambda: sleeves.count(2, 3).dropped == other.dropped + 1, 5, "the last one was looked at"
             )
-            after = sleeves.count(2, 1)
+            after, honest = sleeves.count(2, 1), sleeves.count(1, 2).sent - sent
             incomplete = 204 - (after.dropped - before.dropped)
             assert 0 <= incomplete <= 20, "a changed header may announce a unit of which nothing more comes"
-            assert (after.received, after.expected) == (before.received, before.expected)
+            assert after.received - before.received <= honest, "the kernel may have asked who has an address"
+            assert after.expected - before.expected <= honest
             ear.setblocking(False)
             with pytest.raises(BlockingIOError):
                 ear.recv(100)
