@@ -49,7 +49,6 @@ def main() -> int:
 
 def _run(part: str) -> Any:
     """One part; "quorum" and "scale" are not among those of every run, and have pages of their own."""
-    sys.path.insert(0, str(ROOT / "tests"))
     module = __import__(f"bench.{part}", fromlist=["run"])
     return module.run()
 
