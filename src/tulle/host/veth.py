@@ -21,9 +21,6 @@ from tulle.host.container import Container
 from tulle.host.netlink import KernelRefused, Request, Rtnl
 
 MULTICAST = IPv4Network("224.0.0.0/4")
-SUPERFRAME = 63_000
-"""Bytes of the biggest packets that the kernel makes in a container, to be cut at the last moment. A little
-less than its own 64 KB, so that one with our headers, sealed, still goes into one call of UDP_SEGMENT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +188,7 @@ def _remove_inside(target: Container, index: int, leaving: Sequence[IPv4Interfac
 
 def _inner_requests(index: int, addresses: Sequence[IPv4Interface], wiring: Wiring) -> list[Request]:
     requests = [netlink.add_address(index, address) for address in addresses]
-    limits = [("IFLA_MTU", wiring.mtu), ("IFLA_GSO_MAX_SIZE", SUPERFRAME)]
-    requests.append(netlink.set_link(index, limits, up=True))
+    requests.append(netlink.set_link(index, [("IFLA_MTU", wiring.mtu)], up=True))
     if wiring.multicast_route:
         requests.append(netlink.on_link_route(index, MULTICAST, yielding=True))
     if wiring.resolver is not None:
