@@ -7,25 +7,20 @@ import itertools
 
 import pytest
 
-from sim.nat.internet import Kind, Nat
+from sim.nat.internet import Router
 from sim.nat.peers import Host
 from sim.nat.world import World
 from tulle.datapath.sleeve.orders import Endpoint
 from tulle.mesh.peername import PeerName
+from tulle.sim.nat import Kind, can_meet
 
 ONE, TWO = PeerName(1), PeerName(2)
 PATIENCE = 12.0
 
-OPEN = {Kind.FULL_CONE, Kind.RESTRICTED}
 KINDS = list(itertools.combinations_with_replacement(Kind, 2))
 
 
-def can_meet(one: Kind, two: Kind) -> bool:
-    """What theory says."""
-    return Kind.SYMMETRIC not in (one, two) or bool(OPEN & {one, two})
-
-
-def meeting(one: Nat, two: Nat, world: World) -> tuple[Host, Host]:
+def meeting(one: Router, two: Router, world: World) -> tuple[Host, Host]:
     ends = world.host(ONE, one.lan, "192.168.1.2"), world.host(TWO, two.lan, "192.168.2.2")
     world.run(PATIENCE)
     return ends
@@ -103,7 +98,7 @@ def test_a_router_that_forgets_everything(kind: Kind) -> None:
     router = world.nat(kind)
     one, two = meeting(router, world.nat(kind), world)
     for _ in range(3):
-        router.forget_all()
+        router.nat.forget_all()
         world.run(PATIENCE + 5)
         assert one.reaches(TWO)
         assert two.reaches(ONE)
@@ -114,7 +109,7 @@ def test_idle_paths_stay_open_in_routers_that_forget_quickly(kind: Kind) -> None
     world = World()
     routers = world.nat(kind), world.nat(Kind.RESTRICTED)
     for router in routers:
-        router.lifetime = 15.0
+        router.nat.lifetime = 15.0
     one, _ = meeting(*routers, world)
     lost = len(one.log)
     world.run(120)

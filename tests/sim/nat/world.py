@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from sim.nat.internet import Kind, Nat, Network
+from sim.nat.internet import Network, Router
 from sim.nat.peers import Host
 from tulle.instant import Instant
 from tulle.mesh.channel import Unicast
 from tulle.mesh.peername import PeerName
+from tulle.sim.nat import Kind
 
 TURN = 0.02
 """Seconds between two looks at everything, and so about what a message over the mesh takes."""
@@ -25,12 +26,12 @@ class World:
         self.hub = Host(HUB, self.internet, "203.0.113.1", lambda: self.now)
         self.hosts[HUB] = self.hub
 
-    def nat(self, kind: Kind, outer: Network | None = None, hairpin: bool = False) -> Nat:
+    def nat(self, kind: Kind, outer: Network | None = None, hairpin: bool = False) -> Router:
         """A router with an outside address in ``outer`` (the open network)."""
         self._nats += 1
         where = outer or self.internet
         outside = f"198.51.100.{self._nats}" if where is self.internet else f"192.168.100.{self._nats}"
-        return Nat(kind, where, outside, lambda: self.now.mono, hairpin)
+        return Router(kind, where, outside, lambda: self.now.mono, hairpin)
 
     def host(self, name: PeerName, network: Network, ip: str) -> Host:
         made = self.hosts[name] = Host(name, network, ip, lambda: self.now)
