@@ -1,8 +1,8 @@
 """Rules of the whole suite: which tests need a kernel, who may skip, and how hypothesis behaves.
 
-Tests under ``netns`` and ``e2e`` need root and network namespaces, and one process runs them all, one after
-the other. Elsewhere they are skipped with the reason; with ``CI=true`` such a skip is a failure, unless the
-kernel itself lacks the feature (see ``lab.probe``).
+Tests under ``netns``, ``e2e`` and ``docker`` need root and network namespaces, and those of the first two run
+in one process, one after the other. Elsewhere they are skipped with the reason; with ``CI=true`` such a skip
+is a failure, unless the kernel itself lacks the feature (see ``lab.probe``).
 """
 
 import os
@@ -16,7 +16,7 @@ import pytest
 from lab import Lab, machine, probe
 
 _CI = os.environ.get("CI") == "true"
-_KERNEL_DIRECTORIES = {"netns", "e2e"}
+_KERNEL_DIRECTORIES = {"netns", "e2e", "docker"}
 
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

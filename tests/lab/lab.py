@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from lab.container import Container
 from lab.host import Host
@@ -15,6 +16,8 @@ from lab.namespace import Namespace, run
 from lab.reaper import Reaper
 from lab.switch import Pair, Switch
 from lab.wait import wait_until
+
+H = TypeVar("H", bound=Host)
 
 
 def unique_prefix(kind: str = "t") -> str:
@@ -57,14 +60,20 @@ class Lab:
         self._namespaces.append(namespace)
         namespace.create()
 
-    def host(self, short: str | None = None, mtu: int = 1500, plugged: bool = True) -> Host:
+    def remember_engine(self, name: str) -> None:
+        """What a container engine on the host ``name`` starts must go when the lab goes."""
+        self._reaper.remember("engine", name)
+
+    def host(
+        self, short: str | None = None, mtu: int = 1500, plugged: bool = True, kind: type[H] = Host
+    ) -> H:
         """A new host on the switch (or without a cable, for ``Nat.host``), without a daemon."""
         number = len(self.hosts) + 1
         address = IPv4Address("10.99.0.0") + number
         short = short or f"h{number}"
         directory = self.directory / short
         directory.mkdir()
-        host = Host(self, short, number, address, directory)
+        host = kind(self, short, number, address, directory)
         self.adopt(host)
         if plugged:
             self.switch.plug(host, "eth0", host.port, mtu)

@@ -1,8 +1,8 @@
 """Clean up after a test run that died: a process of its own that outlives it.
 
-It reads what was made, a line each (``netns NAME``, ``mount PATH``, ``directory PATH``), and removes all of
-it when its input ends, whether the run finished, was interrupted or was killed. Everything named here was
-made by that run; what is already gone is passed over.
+It reads what was made, a line each (``engine NAME``, ``netns NAME``, ``mount PATH``, ``directory PATH``), and
+removes all of it when its input ends, whether the run finished, was interrupted or was killed. Everything
+named here was made by that run; what is already gone is passed over.
 """
 
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from lab.engines import remove_engine
 from lab.namespace import Namespace
 
 
@@ -36,7 +37,9 @@ class Reaper:
 
 
 def remove(kind: str, name: str) -> None:
-    if kind == "netns":
+    if kind == "engine":
+        remove_engine(name)
+    elif kind == "netns":
         Namespace(name).delete()
     elif kind == "mount":
         subprocess.run(["umount", "--lazy", name], capture_output=True, check=False)
@@ -48,7 +51,7 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     made = [line.rstrip("\n").split(" ", 1) for line in sys.stdin]
-    for kind in ("netns", "mount", "directory"):
+    for kind in ("engine", "netns", "mount", "directory"):
         for found, name in made:
             if found == kind:
                 remove(kind, name)
