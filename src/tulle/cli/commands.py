@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import click
 
+from tulle import __version__
 from tulle.cli.personality import Personality
-from tulle.cli.removed import removed_command
-from tulle.cli.session import Session, add_common_options, common_option
+from tulle.cli.removed import needless_command, removed_command
+from tulle.cli.session import Session, add_common_options, common_option, say
 
 
 class Entry(NamedTuple):
@@ -38,6 +39,9 @@ COMMANDS = {
     "dns-remove": Entry("names:dns_remove", "Remove names."),
     "dns-lookup": Entry("names:dns_lookup", "Print the addresses of a name."),
     "dns-args": Entry("names:dns_args", "Print the resolver options for starting containers."),
+    "env": Entry("docker_env:env", "Print what makes Docker clients use the proxy."),
+    "config": Entry("docker_env:config", "Print the option that makes a Docker command use the proxy."),
+    "docker-tls-args": Entry("docker_env:docker_tls_args", "Print the TLS options of the Docker engine.", ()),
     "status": Entry("show:status", "Show how things are, and what is wrong."),
     "report": Entry("show:report", "Print everything as JSON, or as a template wants it."),
     "ps": Entry("show:ps", "List attached containers."),
@@ -58,7 +62,7 @@ class Cli(click.Group):
             context_settings={"help_option_names": ["--help"], "max_content_width": 100},
             params=[common_option(field, personality) for field in _BOTH],
         )
-        self.params.append(_local_option())
+        self.params += [_local_option(), _version_option()]
         self.personality = personality
         self._made: dict[str, click.Command] = {}
 
@@ -77,7 +81,7 @@ class Cli(click.Group):
         """The command of this name, imported now."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
-            return removed_command(cmd_name)
+            return needless_command(cmd_name) or removed_command(cmd_name)
         if cmd_name not in self._made:
             module, attribute = entry.place.split(":")
             found = getattr(importlib.import_module(f"tulle.cli.{module}"), attribute)
@@ -90,6 +94,24 @@ class Cli(click.Group):
         """From the table, so that help imports nothing."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.text) for name, entry in COMMANDS.items()])
+
+
+def _version_option() -> click.Option:
+    """The version of the program alone; the command also asks the daemon."""
+
+    def tell(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value:
+            say(f"{ctx.info_name} {__version__}")
+            ctx.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=tell,
+        help="Print the version.",
+    )
 
 
 def _local_option() -> click.Option:

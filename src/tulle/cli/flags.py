@@ -34,6 +34,7 @@ FLAGS = (
     Flag("resume", None, "Connect to the peers of the last run."),
     Flag("no_discovery", None, "Connect only to the peers given, not to those they tell of."),
     Flag("conn_limit", "N", "Most connections to other peers; 0 for no limit.", "200"),
+    Flag("no_fastdp", None, "Carry frames by the daemon (sleeve) also where the kernel could."),
     Flag("mtu", "BYTES", "MTU of the containers' interfaces.", "1376"),
     Flag(
         "ipalloc_init",

@@ -7,9 +7,17 @@ from typing import Any
 import click
 
 from tulle.cli.flags import launch_options
-from tulle.cli.personality import Personality
+from tulle.cli.personality import WEAVE, Personality
 from tulle.cli.session import DEFAULT_SOCKET, DEFAULT_STATE_DIR, Session, note, say
+from tulle.cli.weave_flags import foreign_options, modern, note_unused_variables
 from tulle.errors import UserError
+
+
+class Launch(click.Command):
+    """``launch``, which also knows the flags by their old names."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, modern(args))
 
 
 def launch(personality: Personality) -> click.Command:
@@ -24,10 +32,18 @@ def launch(personality: Personality) -> click.Command:
         ["--foreground"], is_flag=True, help="Become the daemon and log to stderr, as systemd wants it."
     )
     scripts = click.Option(["--no-restart"], is_flag=True, hidden=True, expose_value=False)
-    return click.Command(
+    return Launch(
         "launch",
         callback=_guarded(personality),
-        params=[peers, *launch_options(personality), password_file, foreground, scripts, *_turned_off()],
+        params=[
+            peers,
+            *launch_options(personality),
+            password_file,
+            foreground,
+            scripts,
+            *_turned_off(),
+            *foreign_options(),
+        ],
         help=(
             "Start the daemon and join the network.\n\nEach PEER is HOST or HOST:PORT; one of the network is "
             "enough, it tells of the others. Without any, wait to be connected to. The command returns when "
@@ -61,6 +77,8 @@ def _guarded(personality: Personality) -> Callable[..., None]:
         assert session is not None
         flags = {name: value for name, value in given.items() if value is not None}
         _warn_of_password(ctx)
+        if personality is WEAVE:
+            note_unused_variables()
         if password_file is not None:
             flags["password"] = _read_password(ctx, password_file)
         flags = {**_defaults(session), **flags}

@@ -2,9 +2,10 @@
 
 import click
 
-_START_YOURSELF = "start the container with your own tools, then `attach` it"
+from tulle.cli.session import note
+
+_START_YOURSELF = "start it with `docker`, on a network of this or after `eval $(env)`, or `attach` it later"
 _ONE_DAEMON = "there is one daemon with everything in it; use `launch` and `stop`"
-_NO_DOCKER = "this version does not work with Docker"
 
 REMOVED = {
     "run": _START_YOURSELF,
@@ -14,19 +15,27 @@ REMOVED = {
     "stop-router": _ONE_DAEMON,
     "launch-dns": _ONE_DAEMON,
     "stop-dns": _ONE_DAEMON,
-    "launch-proxy": _NO_DOCKER,
-    "stop-proxy": _NO_DOCKER,
-    "launch-plugin": _NO_DOCKER,
-    "stop-plugin": _NO_DOCKER,
-    "env": _NO_DOCKER,
-    "config": _NO_DOCKER,
-    "docker-bridge-ip": _NO_DOCKER,
+    "launch-proxy": _ONE_DAEMON,
+    "stop-proxy": _ONE_DAEMON,
+    "launch-plugin": _ONE_DAEMON,
+    "stop-plugin": _ONE_DAEMON,
+    "docker-bridge-ip": "names are not served on Docker's bridge; `dns-args` prints where they are",
     "create-bridge": "`launch` makes the bridge",
     "bridge-type": "there is only one type of bridge",
-    "attach-bridge": "this version does not join other bridges to the network",
-    "setup": "nothing needs to be set up before `launch`",
-    "setup-cni": "this version has no CNI plugin",
+    "attach-bridge": "other bridges are not joined to the network; `expose` the host and route instead",
+    "setup-cni": "there is no CNI plugin yet",
 }
+
+NEEDLESS = {"setup": "nothing needs to be set up before `launch`"}
+"""What scripts may go on calling: it succeeds, having nothing to do."""
+
+
+def needless_command(name: str) -> click.Command | None:
+    """A hidden command that has nothing to do and says so; None for other names."""
+    reason = NEEDLESS.get(name)
+    if reason is None:
+        return None
+    return click.Command(name, callback=lambda: note(reason), hidden=True)
 
 
 def removed_command(name: str) -> click.Command | None:

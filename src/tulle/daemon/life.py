@@ -198,6 +198,7 @@ def _parts(options: LaunchOptions, name: PeerName, records: Sequence[Record], rn
             short_id=short_id,
             acquaintances=restored_acquaintances(records),
             trusted_subnets=options.trusted_subnets,
+            carriers=("sleeve",) if options.no_fastdp else ("fastdp", "sleeve"),
         ),
         rng,
     )

@@ -43,6 +43,7 @@ class LaunchOptions:
     conn_limit: int = 200
     no_discovery: bool = False
     trusted_subnets: tuple[IPv4Network, ...] = ()
+    no_fastdp: bool = False
     mtu: int = 1376
     bridge: str = "tulle"
     interface: str = "tulle0"
@@ -130,7 +131,7 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
 }
 """Flags with a value. The others are switches, except ``peers``, a list."""
 
-SWITCHES = ("resume", "no_discovery", "no_dns")
+SWITCHES = ("resume", "no_discovery", "no_fastdp", "no_dns")
 
 
 def parse_options(raw: Raw) -> LaunchOptions:
