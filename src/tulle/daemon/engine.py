@@ -22,7 +22,7 @@ from tulle.host.groups_watch import Joined
 from tulle.instant import Instant
 from tulle.ipam.events import Done, Failed
 from tulle.mesh.events import Address, CloseLink, Dial, LinkId, Resolve, Writable
-from tulle.node.events import ForgetPathMtus, Frame, Note, SleeveDo, UseGroups, UseTables
+from tulle.node.events import ForgetPathMtus, Frame, NodeEvent, Note, SleeveDo, UseGroups, UseTables
 from tulle.node.node import Node
 
 log = logging.getLogger("tulle")
@@ -96,10 +96,17 @@ class Engine:
         try:
             while events := self.node.collect(now()):
                 for event in events:
-                    self._orders[type(event)](event)
+                    self._carry_out(event)
         finally:
             self._pumping = False
         self._set_timer()
+
+    def _carry_out(self, event: NodeEvent) -> None:
+        """Do one thing that the node wants. A mistake in it must not cost what else it wants."""
+        try:
+            self._orders[type(event)](event)
+        except Exception:
+            log.exception("internal error: what the node wanted was not done (%s)", type(event).__name__)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something in the background; what it raises goes to the log."""

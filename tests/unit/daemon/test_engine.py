@@ -20,6 +20,7 @@ from tulle.datapath.tables import Tables
 from tulle.errors import StorageError, UserError
 from tulle.host.groups_watch import Joined
 from tulle.instant import Instant
+from tulle.node.events import Frame, UseTables
 
 IP = IPv4Address("10.1.1.1")
 
@@ -198,3 +199,18 @@ async def test_a_container_that_ends_ends_the_wait(monkeypatch: pytest.MonkeyPat
         await if_alive("netns:no-such-namespace", never.wait())
     never.set()
     assert await if_alive("some-id-of-an-engine", never.wait())
+
+
+async def test_what_cannot_be_done_does_not_cost_the_rest(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(tables: Tables) -> None:
+        raise OSError("no memory")
+
+    wanted = [[UseTables(Tables()), Frame(b"first"), Frame(b"second")], []]
+    monkeypatch.setattr(rig.member.node, "collect", lambda at: wanted.pop(0))
+    monkeypatch.setattr(rig.engine, "_orders", {**rig.engine._orders, UseTables: refuse})
+    before = len(rig.path.sent)
+    rig.engine.pump()
+    assert rig.path.sent[before:] == [b"first", b"second"]
+    assert "no memory" in caplog.text
