@@ -15,7 +15,7 @@ import pytest
 from lab import Lab, PingStream
 from lab.wait import wait_until
 from netns.vxlan_lab import BRIDGE, MTU, PORT, full_mesh, make_nodes, open_path
-from tulle.datapath.tables import ShortId, Tables
+from tulle.datapath.tables import ShortId, Tables, Tree
 from tulle.errors import UserError
 from tulle.host.bpf import layout
 from tulle.host.bpf.filters import Direction, attach, attached
@@ -79,6 +79,40 @@ def test_nothing_is_lost_while_daemons_are_killed_and_started(lab: Lab, tmp_path
     sent, answered = stream.stop()
     assert sent > 10
     assert answered == sent
+
+
+def test_what_the_next_daemon_must_not_do_ends_before_anything_else(lab: Lab) -> None:
+    """One with a password takes over from one without: not a frame more in the clear."""
+    nodes = make_nodes(lab, 2)
+    full_mesh(nodes)
+    containers = [node.container() for node in nodes]
+    assert containers[0].pings("10.1.0.2", wait=5)
+    one = nodes[0]
+    one.path.close()
+    one.path = open_path(one.host, keep=lambda found: found.without_tunnels(lambda address: False))
+    assert one.path.tables == Tables(one.id, trees={ShortId(1): Tree(None)})
+    for table in (one.path._maps.routes, one.path._maps.direct):
+        assert [hop for _, hop in table.items() if hop is not None] == []
+    sent = one.path.traffic(nodes[1].id).tx_packets
+    assert not containers[0].pings("10.1.0.2")
+    assert one.path.traffic(nodes[1].id).tx_packets == sent
+
+
+def test_a_path_that_is_made_again_leaves_no_descriptor_open(lab: Lab) -> None:
+    (node,) = make_nodes(lab, 1)
+
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    def lose_and_mend() -> None:
+        node.host.run("ip", "link", "delete", node.path.names.vxlan)
+        node.path = node.host.inside(lambda: asyncio.run(node.path.made_again(PORT, MTU)))
+
+    lose_and_mend()
+    before = open_files()
+    for _ in range(3):
+        lose_and_mend()
+    assert open_files() == before
 
 
 def test_only_one_daemon_at_a_time(lab: Lab) -> None:

@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab import Container, Host, Lab
@@ -71,12 +71,14 @@ class Node:
         return made
 
 
-def open_path(host: Host, mtu: int = MTU) -> KernelPath:
+def open_path(
+    host: Host, mtu: int = MTU, keep: Callable[[Tables], Tables] = lambda found: found
+) -> KernelPath:
     """Bridge and data path of a host, made or taken over."""
 
     async def work() -> KernelPath:
         await ensure_bridge(BridgeConfig(BRIDGE, f"02:00:00:00:01:{host.number:02x}", mtu=mtu))
-        return await KernelPath.ensure(BRIDGE, PORT, mtu)
+        return await KernelPath.ensure(BRIDGE, PORT, mtu, keep)
 
     return host.inside(lambda: asyncio.run(work()))
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from tulle.api.listen import TcpAddress
 from tulle.daemon.identity import bridge_mac
@@ -37,6 +37,7 @@ from tulle.host.sleeve.sleeve import Sleeve
 from tulle.host.sleeve.weave import WeaveFormat
 from tulle.host.veth import Wiring
 from tulle.host.vxlan import KernelPath, remove_device
+from tulle.mesh.config import is_within
 from tulle.mesh.peername import PeerName
 
 log = logging.getLogger(__name__)
@@ -237,7 +238,10 @@ class Kernel:
         """Notice soon when somebody removes an interface of ours, and who exchanges much with us."""
         while True:
             await asyncio.sleep(LOOK_INTERVAL)
-            self.path.look()
+            try:
+                self.path.look()
+            except OSError as error:
+                log.error("the kernel refuses the tables of the data path: %s", error)
             self._forbid_the_late()
             missing = self.missing()
             if missing:
@@ -277,12 +281,19 @@ class Plan:
     firewall: FirewallConfig
     wiring: Wiring
     tunnel_port: int
+    may_tunnel: Callable[[str], bool]
+    """Whether frames may go in the clear to this address."""
+
+    def lawful(self, found: Tables) -> Tables:
+        """What may stay of the tables that an earlier daemon left, which perhaps had no password."""
+        return found.without_tunnels(self.may_tunnel)
 
     @classmethod
     def of(cls, options: LaunchOptions, name: PeerName) -> "Plan":
         """The plan that options and peer name make."""
         resolver = own_resolver(options)
         mac = bridge_mac(name)
+        open_subnets = options.trusted_subnets if options.password else (IPv4Network("0.0.0.0/0"),)
         return cls(
             BridgeConfig(options.bridge, mac, options.mtu, resolver),
             FirewallConfig(options.bridge, options.port, closed_ports(options), resolver),
@@ -294,12 +305,13 @@ class Plan:
                 resolver_mac=mac if resolver is not None else None,
             ),
             options.port + 1,
+            lambda address: is_within(address, open_subnets),
         )
 
 
 async def _open_path(plan: Plan) -> KernelPath:
     with _explained(plan.tunnel_port):
-        path = await KernelPath.ensure(plan.bridge.name, plan.tunnel_port, plan.bridge.mtu)
+        path = await KernelPath.ensure(plan.bridge.name, plan.tunnel_port, plan.bridge.mtu, plan.lawful)
     path.set_resolver(plan.bridge.resolver)
     return path
 

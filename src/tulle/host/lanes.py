@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class LanePrograms:
-    """What a lane needs of the kernel path: its programs and maps. The keeper closes the programs.
+    """What a lane needs of the kernel path: its programs and maps. The keeper closes them.
 
     ``forget`` makes void what processors remember of routes.
     """
@@ -39,9 +39,11 @@ class LanePrograms:
     forget: Callable[[], None]
 
     def close(self) -> None:
-        """Let go of the programs' descriptors."""
+        """Let go of the descriptors."""
         for program in (self.outwards, self.inwards):
             os.close(program)
+        self.lanes.close()
+        self.peers.close()
 
 
 class LaneKeeper:
@@ -122,7 +124,10 @@ class LaneKeeper:
             self._lanes.tick(_now())
             events, self._events = [*self._events, *self._lanes.collect()], []
             for event in events:
-                await self._do(event)
+                try:
+                    await self._do(event)
+                except OSError as error:
+                    log.warning("the kernel refuses a change to a lane (%s): %s", event, error)
 
     async def _do(self, event: LaneEvent) -> None:
         match event:

@@ -80,21 +80,25 @@ class KernelPath:
         self.tap = tap
         self.tables = Tables()
         """What the kernel carries frames by, as far as it came from here. At first: what was found."""
+        self._wanted = self.tables
         self._vxlan_index = vxlan_index
         self._maps: _Maps
         self.groups: GroupMaps
         self.lanes: LaneKeeper
 
     @classmethod
-    async def ensure(cls, bridge: str, port: int, mtu: int) -> "KernelPath":
+    async def ensure(
+        cls, bridge: str, port: int, mtu: int, keep: Callable[[Tables], Tables] = lambda found: found
+    ) -> "KernelPath":
         """Make the data path of a bridge, or take over the one that is there.
 
         ``port`` is the UDP port of the tunnels, the next one is that of the lanes; ``mtu`` is the largest
-        packet containers may send. The bridge must exist. Raises UserError, and BpfUnavailable if this
+        packet containers may send. ``keep`` says what stays of tables that are found: nothing else carries a
+        frame from the first moment on. The bridge must exist. Raises UserError, and BpfUnavailable if this
         kernel cannot do it. Lanes are kept as long as the running event loop runs.
         """
         names = Names.of(bridge)
-        path = await asyncio.to_thread(cls._ensure, names, port, mtu)
+        path = await asyncio.to_thread(cls._ensure, names, port, mtu, keep)
         try:
             await add_port(bridge, names.vxlan, carrier=True)
             await asyncio.to_thread(path._open_lanes)
@@ -105,13 +109,13 @@ class KernelPath:
         return path
 
     @classmethod
-    def _ensure(cls, names: Names, port: int, mtu: int) -> "KernelPath":
+    def _ensure(cls, names: Names, port: int, mtu: int, keep: Callable[[Tables], Tables]) -> "KernelPath":
         _ensure_device(names, port, mtu)
         tap = Tap(names.tap)
         try:
             sysctl.write({f"ipv6/conf/{names.tap}/disable_ipv6": "1"})
             path = cls(names, tap, socket.if_nametoindex(names.vxlan))
-            path._load(port + 1, mtu)
+            path._load(port + 1, mtu, keep)
             with Rtnl() as rtnl:
                 rtnl.send([netlink.set_link(tap.ifindex, [("IFLA_MTU", _TAP_MTU)], up=True)])
         except BaseException:
@@ -122,7 +126,11 @@ class KernelPath:
     # What carries frames
 
     def apply(self, tables: Tables) -> Change:
-        """Make the kernel carry frames by these tables; answers what had to change."""
+        """Make the kernel carry frames by these tables; answers what had to change.
+
+        What the kernel refuses (an OSError, it has no memory) is tried again by ``look``.
+        """
+        self._wanted = tables
         change = diff(self.tables, tables)
         for peer, hop in change.set_direct.items():
             self._maps.direct.set(peer, hop)
@@ -177,6 +185,8 @@ class KernelPath:
 
     def look(self) -> None:
         """Consider the traffic of each neighbour, and show that somebody is there; every few seconds."""
+        if self.tables is not self._wanted:
+            self.apply(self._wanted)
         self.groups.confirm()
         self.lanes.look(self.tables, self.traffic)
 
@@ -219,12 +229,16 @@ class KernelPath:
         lane_device.isolate(self._vxlan_index)
         self.lanes.adopt(self.tables)
 
-    def _load(self, lane_port: int, mtu: int) -> None:
+    def _load(self, lane_port: int, mtu: int, keep: Callable[[Tables], Tables]) -> None:
         index = self._vxlan_index
         ensure_hooks(index)
         ensure_hooks(self.tap.ifindex)
         running = [attached(index, direction) for direction in Direction]
-        with maps_of_programs([one for one in running if one is not None]) as found, BpfObject() as programs:
+        with (
+            maps_of_programs([one for one in running if one is not None]) as found,
+            BpfObject() as programs,
+            contextlib.ExitStack() as undo,
+        ):
             programs.load(found)
             self._maps = _Maps(
                 programs.map(layout.CONFIG),
@@ -235,9 +249,11 @@ class KernelPath:
                 programs.per_cpu_map(layout.TRAFFIC),
                 programs.per_cpu_map(layout.COUNTERS),
             )
+            undo.callback(self._maps.close)
             self.groups = GroupMaps(
                 programs.map(BRANCHES), programs.map(LISTENERS), programs.map(PRUNED_UNTIL)
             )
+            undo.callback(self.groups.close)
             lanes = LanePrograms(
                 os.dup(programs.program("from_bridge")),
                 os.dup(programs.program("from_lane")),
@@ -245,14 +261,16 @@ class KernelPath:
                 programs.map(layout.LANE_PEERS),
                 self._configure,
             )
+            undo.callback(lanes.close)
             self.lanes = LaneKeeper(self.names.bridge, lane_port, mtu, self.tap, lanes)
-            self._adopt()
+            self._adopt(keep)
             self._configure(vx_if=index, tap_if=self.tap.ifindex)
             attach(index, Direction.EGRESS, programs.program("from_bridge"))
             attach(index, Direction.INGRESS, programs.program("from_wire"))
             attach(self.tap.ifindex, Direction.INGRESS, programs.program("from_tap"))
+            undo.pop_all()
 
-    def _adopt(self) -> None:
+    def _adopt(self, keep: Callable[[Tables], Tables]) -> None:
         found = self._maps.config.get(0) or Config()
         if not found.vx_if:
             return
@@ -262,6 +280,7 @@ class KernelPath:
             {peer: hop for peer, hop in self._maps.routes.items() if hop is not None},
             dict(self._maps.trees.items()),
         )
+        self.apply(keep(self.tables))
 
     def _configure(self, **changes: Any) -> None:
         """Change what the programs know, and make void what they remember."""

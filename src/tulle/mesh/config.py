@@ -1,6 +1,6 @@
 """What the mesh is told once, at its start."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
@@ -34,5 +34,10 @@ class MeshConfig:
 
     def trusts(self, ip: str) -> bool:
         """Whether this address is in a trusted subnet."""
-        address = ip_address(ip)
-        return any(address in subnet for subnet in self.trusted_subnets if subnet.version == address.version)
+        return is_within(ip, self.trusted_subnets)
+
+
+def is_within(ip: str, subnets: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether an address is in one of these subnets."""
+    address = ip_address(ip)
+    return any(address in subnet for subnet in subnets if subnet.version == address.version)
