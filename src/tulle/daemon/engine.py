@@ -1,7 +1,8 @@
 """The pump: feeds the node with what happens, and does what it wants done.
 
 Everything runs in one event loop. Whoever calls into the node calls ``pump`` afterwards; ``pump`` carries out
-orders until the node is quiet, then sets the one timer to the node's next deadline.
+orders until the node is quiet, then sets the one timer to the node's next deadline. What comes in swarms is
+told to the node piece by piece and pumped once.
 """
 
 import asyncio
@@ -29,6 +30,8 @@ log = logging.getLogger("tulle")
 LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
 PAUSE_AFTER_ERROR = 1.0
 """Seconds. A mistake of ours must neither stop the clock for ever nor spin."""
+LATE = 0.05
+"""Seconds. A timer that comes later than this finds more waiting, perhaps, than one turn of the loop took."""
 
 
 class DataPath(Protocol):
@@ -70,6 +73,7 @@ class Engine:
         self.tickets = Tickets(self._withdraw)
         self._datapath = datapath
         self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.Handle | None = None
         self._pumping = False
         self._closed = False
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -93,6 +97,7 @@ class Engine:
         if self._pumping or self._closed:
             return
         self._pumping = True
+        self._cancel_soon()
         try:
             while events := self.node.collect(now()):
                 for event in events:
@@ -117,6 +122,7 @@ class Engine:
     async def close(self) -> None:
         """Stop timer, background work and connections; the node hears and says nothing more."""
         self._closed = True
+        self._cancel_soon()
         if self._timer is not None:
             self._timer.cancel()
         for task in list(self._tasks):
@@ -128,7 +134,7 @@ class Engine:
     def frame_received(self, frame: bytes) -> None:
         """A frame for the daemon itself came out of the data path."""
         self.node.frame(frame, now())
-        self.pump()
+        self._pump_soon()
 
     def sleeve_reported(self, report: Arrival | Refused) -> None:
         """The sleeve has something for the node."""
@@ -136,7 +142,7 @@ class Engine:
             self.node.arrived(report, now())
         else:
             self.node.refused(report, now())
-        self.pump()
+        self._pump_soon()
 
     def groups_joined(self, joined: Joined) -> None:
         """Other multicast groups than before have listeners on this host."""
@@ -185,6 +191,15 @@ class Engine:
             self.node.ipam.cancel(ticket)
             self.pump()
 
+    def _pump_soon(self) -> None:
+        if self._soon is None and not self._pumping and not self._closed:
+            self._soon = asyncio.get_running_loop().call_soon(self.pump)
+
+    def _cancel_soon(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+
     def _set_timer(self) -> None:
         deadline = self.node.next_deadline()
         if self._timer is not None:
@@ -196,9 +211,11 @@ class Engine:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
 
     def _tick(self) -> None:
+        late = self._timer is not None and now().mono - self._timer.when() > LATE
         self._timer = None
         try:
-            self._datapath.drain_frames(lambda frame: self.node.frame(frame, now()))
+            if late:
+                self._datapath.drain_frames(lambda frame: self.node.frame(frame, now()))
             self.node.counted(self._datapath.sleeve_counts(), now())
             self.node.tick(now())
             self.pump()

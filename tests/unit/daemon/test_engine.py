@@ -160,12 +160,36 @@ async def test_a_mistake_in_a_turn_does_not_stop_the_clock(
     monkeypatch.setattr(module, "PAUSE_AFTER_ERROR", 0.0)
     monkeypatch.setattr(rig.member.node, "tick", tick)
     monkeypatch.setattr(rig.member.node, "next_deadline", lambda: now().mono if turns < 2 else float("inf"))
-    rig.path.waiting = [b"frame"]
     rig.engine.pump()
     async with asyncio.timeout(20):
         await turned.wait()
     assert "a mistake" in caplog.text
-    assert rig.member.carrier.frames == [b"frame"]
+
+
+@pytest.mark.parametrize("late", [0.0, 1.0])
+async def test_who_comes_late_hears_what_waits_before_it_judges(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, late: float
+) -> None:
+    turned = asyncio.Event()
+    monkeypatch.setattr(rig.member.node, "tick", lambda at: turned.set())
+    deadlines = iter([now().mono - late])
+    monkeypatch.setattr(rig.member.node, "next_deadline", lambda: next(deadlines, float("inf")))
+    rig.path.waiting = [b"frame"]
+    rig.engine.pump()
+    async with asyncio.timeout(20):
+        await turned.wait()
+    assert rig.member.carrier.frames == ([b"frame"] if late else [])
+
+
+async def test_what_comes_in_swarms_is_pumped_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    pumped = []
+    collect = rig.member.node.collect
+    monkeypatch.setattr(rig.member.node, "collect", lambda at: pumped.append(at) or collect(at))
+    for _ in range(50):
+        rig.engine.frame_received(b"frame")
+    assert not pumped
+    await asyncio.sleep(0)
+    assert 1 <= len(pumped) <= 2
 
 
 async def test_the_node_is_told_what_the_sleeve_has_to_say(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,8 @@ class LossMeter:
         self._received = 0
         self._expected = 0
         self._excused = 0
+        self._too_many = 0
+        """Datagrams beyond those expected in the last sample: the one before missed them too early."""
 
     def report(self, received: int, expected: int, excused: int, now: float) -> bool:
         """What the other end has counted since the path was opened; whether ``group`` is another now.
@@ -40,7 +42,8 @@ class LossMeter:
             return False
         if sent < _SAMPLE and (sent < _SMALL_SAMPLE or now - self._begun < _LONG):
             return False
-        lost = max(0, sent - came - (excused - self._excused))
+        missing = sent - came - (excused - self._excused) - self._too_many
+        lost, self._too_many = max(0, missing), min(max(0, -missing), _MEANS_SOMETHING)
         self._begin(received, expected, excused, now)
         share = min(1.0, lost / sent)
         self.loss = share if self.loss is None else self.loss + (share - self.loss) * _SMOOTHING

@@ -63,7 +63,7 @@ class NativeConversation:
         self._count = Count(0, 0, 0, 0)
         self._said = self._heard = 0
         self._standing_by = False
-        self._busy_until = now.mono + BUSY_FOR
+        self._busy_until = now.mono
         self._number = 0
         self._asked: dict[int, _Asked] = {}
         self._life = 0

@@ -46,7 +46,7 @@ class PathSize:
     def __init__(self, now: float) -> None:
         self.absent = 0
         """Questions of sizes that may be too large, without answer so far; no fault of the path if lost."""
-        self._busy = True
+        self._busy = False
         self._number = 0
         self._open: dict[int, _Question] = {}
         self._late: dict[int, _Question] = {}
@@ -77,7 +77,7 @@ class PathSize:
         if busy and not self._busy:
             self._confirm_at = min(self._confirm_at, now + CONFIRM)
             self._search_at = min(self._search_at, now + SEARCH_AGAIN)
-            self._plan()
+            self.next_turn = min(self.next_turn, self._confirm_at, self._search_at)
         self._busy = busy
 
     def turn(self, rtt: float | None, alive: bool, now: float) -> list[tuple[int, int]]:

@@ -31,8 +31,11 @@ class Whereabouts:
 
     def set_seen(self, endpoints: Iterable[Endpoint]) -> bool:
         """The addresses at which others see us; says whether what we tell is different now."""
+        seen = tuple(sorted(set(endpoints)))
+        if seen == self._seen:
+            return False
         before = self.candidates()
-        self._seen = tuple(sorted(set(endpoints)))
+        self._seen = seen
         return self.candidates() != before
 
     def candidates(self) -> tuple[Candidate, ...]:

@@ -82,3 +82,14 @@ def test_counts_that_go_back_are_a_new_beginning() -> None:
     assert not path.meter.report(0, 0, 0, path.now)
     assert not path.meter.report(1 << 63, 5, 0, path.now)
     assert path.meter.loss == 0
+
+
+def test_datagrams_that_overtake_each_other_are_no_loss() -> None:
+    path = Path()
+    path.send(0.0, 2)
+    for late in (1, 0) * 10:
+        path.expected += 600
+        path.received = path.expected - late
+        path.now += 0.25
+        path.meter.report(path.received, path.expected, 0, path.now)
+    assert path.meter.loss == pytest.approx(0, abs=1e-4)

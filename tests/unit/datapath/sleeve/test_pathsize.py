@@ -16,6 +16,7 @@ class Path:
         self.most = most
         self.now = 100.0
         self.size = PathSize(self.now)
+        self.size.busy(True, self.now)
         self.asked = 0
         self._answers: list[tuple[float, int]] = []
 
