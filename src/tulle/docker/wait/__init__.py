@@ -1,0 +1,1 @@
+"""The static first process of containers made through the proxy; built by scripts/build-wait."""
