@@ -30,6 +30,7 @@ from tulle.ipam import weave as ipam_weave
 from tulle.ipam.allocator import Allocator
 from tulle.ipam.config import IpamConfig, Seed
 from tulle.mesh.config import MeshConfig
+from tulle.mesh.descriptions import Descriptions
 from tulle.mesh.dialect.weave.messages import decode_features, decode_message
 from tulle.mesh.dialect.weave.session import WeaveSession
 from tulle.mesh.dialect.weave.topology import decode_topology
@@ -190,6 +191,7 @@ TARGETS: dict[str, Target] = {
     "features": parser(decode_features),
     "message": parser(decode_message),
     "topology": parser(decode_topology),
+    "descriptions": parser(Descriptions({}).decode),
     "ring-state": parser(ipam_weave.decode_state),
     "ring-direct": parser(ipam_weave.decode_direct),
     "ring-range": parser(ipam_weave.decode_range),

@@ -6,6 +6,8 @@ from source import Source
 
 from recordings import all_bodies
 from tulle.instant import Instant
+from tulle.mesh import descriptions
+from tulle.mesh.descriptions import Descriptions
 from tulle.mesh.dialect import BroadcastMessage, Control, GossipMessage, Heartbeat, Message, UnicastMessage
 from tulle.mesh.dialect.weave.messages import decode_message, encode_message
 from tulle.mesh.dialect.weave.session import WeaveSession
@@ -87,10 +89,12 @@ class Life:
         self.mesh.received(self.source.pick(self.links), len(body).to_bytes(4, "big") + body, self.now)
 
     def message(self) -> Message:
-        channel = self.source.pick(("topology", "topology", "topology", "other"))
+        channel = self.source.pick(("topology", "topology", descriptions.CHANNEL, "other"))
         src, dst = self.source.pick((ME, *OTHERS)), self.source.pick((ME, *OTHERS))
         kind = self.source.number() % 5
-        payload = self.topology() if channel == "topology" else self.source.piece()
+        told = self.peers()
+        payloads = {"topology": encode_topology(told), descriptions.CHANNEL: Descriptions({}).encode(told)}
+        payload = payloads.get(channel) or self.source.piece()
         if kind == 0:
             return Heartbeat()
         if kind == 1:
@@ -101,9 +105,9 @@ class Life:
             return UnicastMessage(channel, src, dst, payload)
         return GossipMessage(channel, src, payload)
 
-    def topology(self) -> bytes:
-        peers = {self.source.pick((ME, *OTHERS)): None for _ in range(self.source.number() % 4)}
-        return encode_topology(self.peer(name) for name in peers)
+    def peers(self) -> list[PeerSummary]:
+        names = {self.source.pick((ME, *OTHERS)): None for _ in range(self.source.number() % 4)}
+        return [self.peer(name) for name in names]
 
     def peer(self, name: PeerName) -> PeerSummary:
         ends = {end: None for end in self.source.some((ME, *OTHERS), 4) if end != name}

@@ -25,6 +25,9 @@ _TELLS_ALL = "TopologyPush"
 neighbours of its kind that the sender does not reach, so that nobody else needs to.
 """
 
+_RECORDS = "PeerRecords"
+"""Another of our own: the topology may be told in the short form of ``descriptions``."""
+
 SEEKS = "Seeks"
 """Another of our own: the name of the peer that the dialling end hopes to find."""
 
@@ -48,6 +51,7 @@ class Greeting:
     trusted: bool
     carriers: tuple[str, ...]
     tells_all: bool
+    records: bool = False
     seeks: PeerName | None = None
     own_ip: str = ""
     seen_ip: str = ""
@@ -76,6 +80,7 @@ def features(config: MeshConfig, short_id: int | None, conn_id: int, remote_ip: 
         "Trusted": "true" if config.trusts(remote_ip) else "false",
         "Overlays": " ".join(config.carriers),
         _TELLS_ALL: "true",
+        _RECORDS: "1",
     }
     if short_id is not None:
         values["ShortID"] = str(short_id)
@@ -102,6 +107,7 @@ def read_features(values: Mapping[str, str]) -> Greeting:
         trusted=_boolean(values.get("Trusted", "false")),
         carriers=tuple(values.get("Overlays", "sleeve").split()),
         tells_all=values.get(_TELLS_ALL) == "true",
+        records=_TELLS_ALL in values and values.get(_RECORDS) == "1",
         seeks=_name(values[SEEKS]) if SEEKS in values else None,
         own_ip=values.get(FROM, ""),
         seen_ip=values.get(SEES, ""),

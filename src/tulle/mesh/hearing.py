@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from tulle.errors import BadMessage, Incompatible
 from tulle.instant import Instant
-from tulle.mesh import comparing
+from tulle.mesh import comparing, descriptions
 from tulle.mesh.appetite import Appetite
 from tulle.mesh.connection import Link
 from tulle.mesh.dialect import (
@@ -101,7 +101,9 @@ class Hearing:
             case Features():
                 self._keeper.greet(link, item, now)
             case GossipMessage(channel) | BroadcastMessage(channel) if channel == CHANNEL:
-                self._neighbourhood.hear(link, item.payload, now)
+                self._neighbourhood.hear(link, item.payload, False, now)
+            case GossipMessage(channel) if channel == descriptions.CHANNEL:
+                self._neighbourhood.hear(link, item.payload, True, now)
             case GossipMessage(channel) if channel == comparing.CHANNEL:
                 self._neighbourhood.compare(link, item.payload, now)
             case GossipMessage():

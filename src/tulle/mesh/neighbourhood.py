@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 
 from tulle.instant import Instant
-from tulle.mesh import comparing
+from tulle.mesh import comparing, descriptions
 from tulle.mesh.addresses import format_address
 from tulle.mesh.comparing import Comparing
 from tulle.mesh.connection import Link
@@ -88,9 +88,9 @@ class Neighbourhood:
         if self._topology.establish(peer, established):
             self._me_changed(now)
 
-    def hear(self, link: Link, payload: bytes, now: Instant) -> None:
-        """A neighbour told us of peers. Raises BadMessage."""
-        merge = self._news.receive(link, payload, now)
+    def hear(self, link: Link, payload: bytes, short: bool, now: Instant) -> None:
+        """A neighbour told us of peers, in the ``short`` form or its dialect's. Raises BadMessage."""
+        merge = self._news.receive(link, payload, short, now)
         if merge.refused:
             self._emit(Log("warning", f"{describe(link)}: told of more peers than we can remember"))
         if merge.contested:
@@ -117,10 +117,12 @@ class Neighbourhood:
         names = None
         if part.keys is not None:
             names = frozenset(PeerName(key) for key in part.keys if isinstance(key, int))
-        payloads = self._news.payloads(link, names, now)
+        short = link.greeting is not None and link.greeting.records
+        payloads = self._news.payloads(link, names, short, now)
         if names is None:
             self._gossip.note_size(CHANNEL, sum(map(len, payloads)))
-        return [GossipMessage(CHANNEL, self._me, payload) for payload in payloads]
+        channel = descriptions.CHANNEL if short else CHANNEL
+        return [GossipMessage(channel, self._me, payload) for payload in payloads]
 
     def tick(self, now: Instant) -> None:
         """Do what is due."""

@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol
 from tulle.instant import Instant
 from tulle.mesh.audience import Audience
 from tulle.mesh.connection import Link
+from tulle.mesh.descriptions import Descriptions
 from tulle.mesh.knowledge import Hearsay, Knowledge
 from tulle.mesh.links import LinkTable
 from tulle.mesh.peername import PeerName
@@ -81,6 +82,7 @@ class TopologyGossip:
         self._codecs = codecs
         self._wake = wake
         self._audience = Audience(topology, routes, links, rng)
+        self._descriptions = Descriptions(topology.peers)
         self._knowledge = Knowledge()
         self._hearsay = Hearsay()
         self._enquiry = Enquiry(topology, routes, links, rng, self._queue)
@@ -129,9 +131,10 @@ class TopologyGossip:
             self._hearsay.note(name, None, now.mono)
         self._spread(news, None, now)
 
-    def receive(self, sender: Link, payload: bytes, now: Instant) -> Merge:
-        """A neighbour told us of peers. Raises BadMessage."""
-        peers = self._codecs[sender.session.dialect].decode(payload)
+    def receive(self, sender: Link, payload: bytes, short: bool, now: Instant) -> Merge:
+        """A neighbour told us of peers, in the ``short`` form or its dialect's. Raises BadMessage."""
+        codec = self._descriptions if short else self._codecs[sender.session.dialect]
+        peers = codec.decode(payload)
         listed = {peer.name: self._audience.listed_by(peer.name) for peer in peers}
         merge = self._topology.merge(peers)
         for name in merge.fresh:
@@ -153,15 +156,19 @@ class TopologyGossip:
         gone = frozenset(names)
         self._knowledge.forget(gone)
         self._hearsay.forget(gone)
+        self._descriptions.forget(gone)
         for held in self._held.values():
             held -= gone
 
     # -- sending -----------------------------------------------------------------------------------------
 
-    def payloads(self, link: Link, keys: frozenset[PeerName] | None, now: Instant) -> list[bytes]:
+    def payloads(
+        self, link: Link, keys: frozenset[PeerName] | None, short: bool, now: Instant
+    ) -> list[bytes]:
         """What to tell a neighbour now: everything (``keys`` None), or what it lacks of these peers.
 
-        Of peers that nobody described to us we tell just that: it is how we ask.
+        In the ``short`` form or that of its dialect. Of peers that nobody described to us we tell just
+        that: it is how we ask.
         """
         peers = self._topology.peers
         if keys is None:
@@ -172,7 +179,7 @@ class TopologyGossip:
         for peer in chosen:
             if not is_placeholder(peer):
                 self._knowledge.note(link.peer, peer.name)
-        codec = self._codecs[link.session.dialect]
+        codec = self._descriptions if short else self._codecs[link.session.dialect]
         payloads = [codec.encode(portion) for portion in _portions(chosen)]
         self._budget.spend(now.mono, sum(map(len, payloads)))
         return payloads

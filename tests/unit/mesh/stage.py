@@ -5,7 +5,9 @@ from random import Random
 
 from mesh.builders import FakeSession, at, config
 from tulle.instant import Instant
+from tulle.mesh import descriptions
 from tulle.mesh.channel import NO_KEYS, Keys, Merged, Outgoing
+from tulle.mesh.descriptions import Descriptions
 from tulle.mesh.dialect import Features, GossipMessage, Message
 from tulle.mesh.dialect.weave.topology import decode_topology, encode_topology
 from tulle.mesh.events import Address, LinkId, MeshEvent
@@ -145,4 +147,6 @@ class Stage:
         for message in self.sent(link):
             if isinstance(message, GossipMessage) and message.channel == "topology":
                 told |= {peer.name: peer for peer in decode_topology(message.payload)}
+            elif isinstance(message, GossipMessage) and message.channel == descriptions.CHANNEL:
+                told |= {peer.name: peer for peer in Descriptions({}).decode(message.payload)}
         return told

@@ -5,8 +5,9 @@ import pytest
 from mesh.builders import edge, summary
 from mesh.stage import Stage
 from tulle.mesh import topology_gossip as module
+from tulle.mesh.descriptions import Descriptions
 from tulle.mesh.dialect import BroadcastMessage, GossipMessage, Heartbeat
-from tulle.mesh.dialect.weave.topology import decode_topology, encode_topology
+from tulle.mesh.dialect.weave.topology import encode_topology
 from tulle.mesh.events import LinkId
 from tulle.mesh.peername import PeerName
 from tulle.mesh.topology_gossip import FIRST_HOLD_SECONDS, SHORTEST_GAP_SECONDS
@@ -294,7 +295,7 @@ def test_messages_about_a_peer_do_not_overtake_its_description(held: bool) -> No
     assert isinstance(messages[-1], BroadcastMessage)
     topology = [message for message in messages if isinstance(message, GossipMessage)]
     assert bool(topology) is held
-    assert all(decode_topology(message.payload)[0].name == 9 for message in topology)
+    assert all(Descriptions({}).decode(message.payload)[0].name == 9 for message in topology)
 
 
 def test_a_large_topology_goes_in_several_messages() -> None:
