@@ -98,6 +98,8 @@ class ReachCarrier:
         """See ``Carrier``."""
         if self._paths[link].works:
             return CarrierStatus(CarrierState.ESTABLISHED, MTU, None, False, "")
+        if self._paths[link].neighbour.translated:
+            return CarrierStatus(CarrierState.UNUSABLE, None, None, False, "a router translates addresses")
         return CarrierStatus(CarrierState.TRYING, None, None, False, "no frames pass")
 
     def lacks(self, link: LinkId) -> int | None:

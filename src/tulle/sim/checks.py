@@ -14,7 +14,7 @@ from tulle.sim.judge import Violation
 from tulle.sim.laws import broken_law
 from tulle.sim.operations import Operation
 from tulle.sim.settings import name_of
-from tulle.sim.walk import route_faults
+from tulle.sim.walk import direct_both_ways, route_faults
 from tulle.sim.world import World
 
 LOOK_EVERY = 0.25
@@ -186,6 +186,27 @@ class FramesPass(Operation):
         fault = route_faults([machine for machine in world.machines.values() if machine.powered])
         if fault:
             raise Violation(fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Meet(Operation):
+    """Within so many seconds frames between these pairs of hosts pass without a relay, both ways."""
+
+    is_check: ClassVar[bool] = True
+    pairs: tuple[tuple[int, int], ...] = ()
+    within: float = 20.0
+
+    def apply(self, world: World) -> None:
+        """Let time pass until it is so."""
+        begin = world.clock.mono
+        while apart := [pair for pair in self.pairs if not self._have_met(world, *pair)]:
+            if world.clock.mono - begin >= self.within:
+                raise Violation(f"{apart} have not met after {self.within:g} s")
+            world.clock.run_until(world.clock.mono + LOOK_EVERY)
+
+    def _have_met(self, world: World, one: int, other: int) -> bool:
+        machines = tuple(world.machines.values())
+        return direct_both_ways(world.machines[one], world.machines[other], machines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable
+from ipaddress import IPv4Interface
 from random import Random
 from typing import Any, Protocol, cast
 
 from tulle.datapath.sleeve.carrier import SleeveCarrier
+from tulle.datapath.sleeve.orders import Arrival, Endpoint
 from tulle.datapath.tables import Tables
 from tulle.datapath.vxlan import VxlanCarrier
 from tulle.instant import Instant
@@ -16,15 +18,17 @@ from tulle.mesh.events import Address, CloseLink, Dial, LinkId, Resolve, Writabl
 from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import PeerName
 from tulle.names.nameserver import Nameserver
-from tulle.node.events import Frame, Note, UseTables
+from tulle.node.events import Frame, Note, SleeveDo, UseTables
 from tulle.node.node import Node, Parts
 from tulle.node.records import restored_short_id
+from tulle.node.shortcuts import Shortcuts
 from tulle.sim.audit import AuditedAllocator
 from tulle.sim.carrier import MTU, ReachCarrier
 from tulle.sim.clock import Clock
 from tulle.sim.disk import Disk
 from tulle.sim.network import Network
 from tulle.sim.settings import DOMAIN, PORT, Settings
+from tulle.sim.sleeve import SleeveSide
 
 FASTEST_TICK = 0.0005
 """Seconds between two turns at least: event loops are no faster."""
@@ -89,6 +93,7 @@ class Daemon:
         self._alive = True
         self._asleep: list[Callable[[], None]] | None = None
         self.reach = None if settings.frames else ReachCarrier(reaches)
+        self.sleeve = SleeveSide(Endpoint(self.ip, PORT), network.internet, self._arrived)
         self.node = self._make_node(number, settings, rng, adopted)
         self._orders: dict[type, Callable[[Any], None]] = {
             Dial: lambda order: network.dial(self, order.target),
@@ -96,11 +101,13 @@ class Daemon:
             Writable: lambda order: self._write(order.link),
             Resolve: lambda order: self.node.mesh.resolved(order.host, (), self.now),
             Frame: lambda order: around.send_frame(order.data),
+            SleeveDo: lambda order: self.sleeve.carry_out(order.order),
             UseTables: lambda order: around.use_tables(order.tables),
             Done: lambda answer: around.answered(answer.ticket, answer),
             Failed: lambda answer: around.answered(answer.ticket, answer),
             Note: lambda note: around.noted(note.level, note.text),
         }
+        self.do(lambda: self.node.moved([IPv4Interface(f"{self.ip}/8")], self.now))
 
     @property
     def now(self) -> Instant:
@@ -123,6 +130,7 @@ class Daemon:
     def die(self) -> None:
         """Nothing is done any more."""
         self._alive = False
+        self._network.internet.listen(self.ip, None)
 
     # -- what the network tells --------------------------------------------------------------------------
 
@@ -159,6 +167,9 @@ class Daemon:
         """A frame for the daemon came out of the data path."""
         self.do(lambda: self.node.frame(data, self.now))
 
+    def _arrived(self, arrival: Arrival) -> None:
+        self.do(lambda: self.node.arrived(arrival, self.now))
+
     def disturb(self) -> None:
         """Some path of the network has changed."""
         if self.reach is not None:
@@ -188,10 +199,7 @@ class Daemon:
         self._tick()
 
     def pump(self) -> None:
-        """Carry out what the node wants, until it wants nothing more.
-
-        Orders to parts of the data path that are not simulated have no effect.
-        """
+        """Carry out what the node wants, until it wants nothing more. Nobody prunes multicast here."""
         now = self.now
         orders = self._orders
         while self._alive and (events := self.node.collect(now)):
@@ -214,18 +222,21 @@ class Daemon:
             password=settings.password,
             conn_limit=settings.conn_limit,
             discovery=settings.discovery,
-            carriers=("fastdp",),
+            carriers=("fastdp", "sleeve") if settings.sleeve else ("fastdp",),
             short_id=short_id,
         )
         bootstrap = settings.bootstrap(number)
         ipam_config = IpamConfig(self.name, uid, settings.universe, settings.universe, bootstrap)
         carrier = self.reach or VxlanCarrier(None, MTU, PORT + 1, rng.getrandbits(64))
+        mesh, sleeve = Mesh(mesh_config, rng), SleeveCarrier(self.name, MTU, PORT)
+        meets = settings.sleeve and settings.discovery
         parts = Parts(
-            mesh=Mesh(mesh_config, rng),
+            mesh=mesh,
             ipam=self._make_allocator(ipam_config, rng, records, settings.audit),
             names=Nameserver(self.name, DOMAIN, records),
             vxlan=cast(VxlanCarrier, carrier),
-            sleeve=SleeveCarrier(self.name, MTU, PORT),
+            sleeve=sleeve,
+            shortcuts=Shortcuts(mesh, sleeve, settings.universe, rng) if meets else None,
         )
         return Node(parts, self._around.disk.commit, self.now, adopted)
 
@@ -266,6 +277,8 @@ class Daemon:
             second = int(self._clock.mono)
             self.turns = self.turns + 1 if second == self._second else 0
             self._second = second
+            if counts := self.sleeve.counts():
+                self.node.counted(counts, self.now)
             self.node.tick(self.now)
             self.pump()
 

@@ -34,7 +34,7 @@ class Kernel:
 
     def reaches(self, target: str) -> bool:
         """Whether frames to this address pass now."""
-        return self._network.paths.passes(self.ip, target)
+        return self._network.tunnels_pass(self.ip, target)
 
     def arrived(self, frame: ControlFrame, source: str, hops: int) -> None:
         """A frame came over the network."""

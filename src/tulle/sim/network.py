@@ -14,6 +14,7 @@ from zlib import crc32
 from tulle.datapath.tapframe import ControlFrame
 from tulle.sim.clock import Clock
 from tulle.sim.ends import Address, End, FrameTaker, Host
+from tulle.sim.internet import Internet
 from tulle.sim.paths import Paths, Quality
 
 DIAL_SECONDS = 5.0
@@ -40,6 +41,9 @@ class Network:
         self.clock = Clock()
         self._chance = rng
         self.paths = Paths(quality or Quality(), rng or Random(0))
+        self.trace = blake2b(digest_size=16)
+        """A digest of everything that arrived anywhere, when, and in which order."""
+        self.internet = Internet(self.clock, self.paths, self.trace)
         self.bytes_sent: Counter[str] = Counter()
         self.pieces = 0
         """How often a host wrote into a stream."""
@@ -49,8 +53,6 @@ class Network:
         self._ends: dict[int, End] = {}
         self._waiting: dict[int, End] = {}
         self._numbers = 0
-        self.trace = blake2b(digest_size=16)
-        """A digest of everything that arrived anywhere, when, and in which order."""
 
     @property
     def total_bytes(self) -> int:
@@ -83,7 +85,8 @@ class Network:
     def refuses(self, source: str, target: str) -> bool:
         """Whether a machine answers a dial with "nobody listens"."""
         kernel = self._kernels.get(target)
-        up = kernel is not None and kernel.alive and self.paths.both_ways(source, target)
+        near = self.internet.may_dial(source, target) and self.paths.both_ways(source, target)
+        up = near and kernel is not None and kernel.alive
         return up and not self.listens(target)
 
     # -- paths
@@ -159,7 +162,7 @@ class Network:
     def dial(self, host: Host, target: Address) -> None:
         """``host`` wants a connection to ``target``."""
         self.dials += 1
-        if self.paths.both_ways(host.ip, target[0]):
+        if self.internet.may_dial(host.ip, target[0]) and self.paths.both_ways(host.ip, target[0]):
             self.clock.call_after(self.paths.delay(host.ip, target[0]), self._arrive, host, target)
         else:
             reason = "connection timed out"
@@ -207,6 +210,10 @@ class Network:
         """Frames for this address go there."""
         self._kernels[kernel.ip] = kernel
 
+    def tunnels_pass(self, source: str, target: str) -> bool:
+        """Whether a frame of a kernel's tunnel gets there now. Routers that translate know no tunnels."""
+        return self.internet.direct(source, target) and self.paths.tunnels_pass(source, target)
+
     def send_frame(self, source: str, target: str, frame: ControlFrame, hops: int) -> None:
         """A frame from one kernel to another; it may be lost, doubled and late."""
         for delay in self.paths.frame_delays(source, target):
@@ -216,7 +223,7 @@ class Network:
 
     def _frame_arrives(self, source: str, target: str, frame: ControlFrame, hops: int) -> None:
         kernel = self._kernels.get(target)
-        if kernel is not None and self.paths.passes(source, target):
+        if kernel is not None and self.tunnels_pass(source, target):
             self.trace.update(_ARRIVAL.pack(self.clock.mono, frame.dst, crc32(frame.payload)))
             kernel.arrived(frame, source, hops)
 
@@ -230,9 +237,10 @@ class Network:
         caller_end, callee_end = self._end(host), self._end(callee)
         caller_end.peer, callee_end.peer = callee_end, caller_end
         caller_end.arrival = self.clock.mono + back
-        ephemeral = (host.ip, 32768 + caller_end.connection % 28000)
-        self.clock.call_after(back, self._tell_dialled, caller_end, target, ephemeral)
-        if not callee.accept(callee_end.connection, ephemeral):
+        ephemeral = 32768 + caller_end.connection % 28000
+        self.clock.call_after(back, self._tell_dialled, caller_end, target, (host.ip, ephemeral))
+        seen = self.internet.appears_as(host.ip, callee.ip)
+        if not callee.accept(callee_end.connection, (seen, ephemeral)):
             self.close(callee_end.connection)
 
     def _end(self, host: Host) -> End:

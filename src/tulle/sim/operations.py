@@ -163,6 +163,33 @@ class BreakLinks(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class Filter(Operation):
+    """A firewall between two hosts lets no tunnels of the kernel through any more; with ``datagrams`` no UDP
+    at all. Connections are not touched.
+    """
+
+    one: int
+    other: int
+    datagrams: bool = False
+
+    def apply(self, world: World) -> None:
+        """See ``Operation``."""
+        world.network.paths.filter(ip_of(self.one), ip_of(self.other), self.datagrams)
+        world.paths_changed()
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRouter(Operation):
+    """The router of a site (counted from 1) is restarted, and forgets all connections through it."""
+
+    site: int
+
+    def apply(self, world: World) -> None:
+        """See ``Operation``."""
+        world.restart_router(self.site)
+
+
+@dataclass(frozen=True, slots=True)
 class Weather(Operation):
     """Every path is like this from now on."""
 

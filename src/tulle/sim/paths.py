@@ -36,6 +36,8 @@ class Paths:
         self._special: dict[tuple[str, str], Quality] = {}
         self._blocked: set[tuple[str, str]] = set()
         self._groups: dict[str, int] = {}
+        self._no_tunnels: set[frozenset[str]] = set()
+        self._no_datagrams: set[frozenset[str]] = set()
 
     # -- what is wrong with them
 
@@ -60,10 +62,19 @@ class Paths:
         """Only within a group anything passes. Those that are in none are one more group."""
         self._groups = {ip: number for number, group in enumerate(groups, 1) for ip in group}
 
+    def filter(self, one: str, other: str, datagrams: bool) -> None:
+        """A firewall between the two takes the kernel's tunnels away, and with ``datagrams`` the sleeve's
+        UDP too; streams pass.
+        """
+        self._no_tunnels.add(frozenset((one, other)))
+        if datagrams:
+            self._no_datagrams.add(frozenset((one, other)))
+
     def heal(self) -> None:
         """Everything passes again."""
         self._groups = {}
-        self._blocked.clear()
+        for broken in (self._blocked, self._no_tunnels, self._no_datagrams):
+            broken.clear()
 
     # -- what becomes of a packet
 
@@ -77,6 +88,14 @@ class Paths:
     def both_ways(self, one: str, other: str) -> bool:
         """Whether the two can talk."""
         return self.passes(one, other) and self.passes(other, one)
+
+    def tunnels_pass(self, source: str, target: str) -> bool:
+        """Whether frames of the kernel's tunnels get from the one to the other now."""
+        return frozenset((source, target)) not in self._no_tunnels and self.passes(source, target)
+
+    def datagrams_pass(self, source: str, target: str) -> bool:
+        """Whether the sleeve's datagrams do."""
+        return frozenset((source, target)) not in self._no_datagrams and self.passes(source, target)
 
     def delay(self, source: str, target: str) -> float:
         """Seconds that the next piece of a stream takes."""

@@ -5,12 +5,23 @@ from ipaddress import IPv4Network
 
 from tulle.ipam.config import Consensus, Observer, Seed
 from tulle.mesh.peername import PeerName
+from tulle.sim.nat import Kind
 from tulle.sim.paths import Quality
 
 PORT = 6783
 DOMAIN = "tulle.internal."
 UNIVERSE = IPv4Network("10.32.0.0/20")
 WIRES = Quality(latency=0.002, spread=0.004)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """These hosts are behind one router; see ``nat.Nat``."""
+
+    hosts: tuple[int, ...]
+    kind: Kind
+    lifetime: float = 30.0
+    hairpin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +33,8 @@ class Settings:
     ``seeds``: share the range among these from the start instead of electing. ``observers`` take no part in
     the election. ``start_spread``: the hosts are started within so many seconds. ``frames``: every frame of
     the daemons is simulated, instead of only what they would find out; slow with many hosts. ``audit``:
-    messages of the election are counted.
+    messages of the election are counted. ``sleeve``: hosts have the second carrier too, with every datagram
+    of it. ``sites``: hosts that are not in the open.
     """
 
     hosts: int = 3
@@ -39,6 +51,8 @@ class Settings:
     start_spread: float = 1.0
     frames: bool = False
     audit: bool = False
+    sleeve: bool = False
+    sites: tuple[Site, ...] = ()
 
     def bootstrap(self, number: int) -> Consensus | Seed | Observer:
         """How host ``number`` comes to a share of the address range."""
@@ -62,3 +76,8 @@ def host_of(name: PeerName) -> int:
 def ip_of(number: int) -> str:
     """The address of host ``number``."""
     return f"10.0.{number // 250}.{number % 250 + 1}"
+
+
+def outside_of(site: int) -> str:
+    """The address of the router of this site, counted from 1."""
+    return f"198.51.{site // 250}.{site % 250 + 1}"

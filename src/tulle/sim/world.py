@@ -5,8 +5,9 @@ from random import Random
 from tulle.mesh.peername import PeerName
 from tulle.sim.judge import Judge
 from tulle.sim.machine import Machine
+from tulle.sim.nat import Nat
 from tulle.sim.network import Network
-from tulle.sim.settings import Settings, host_of, ip_of, name_of
+from tulle.sim.settings import Settings, host_of, ip_of, name_of, outside_of
 from tulle.sim.story import Line, Story
 
 
@@ -23,6 +24,13 @@ class World:
         self.settle_times: list[float] = []
         self.seed = seed
         self._first_targets: dict[int, list[str]] = {}
+        self.routers = [
+            Nat(site.kind, outside_of(number), site.lifetime, site.hairpin)
+            for number, site in enumerate(settings.sites, 1)
+        ]
+        for site, router in zip(settings.sites, self.routers, strict=True):
+            for host in site.hosts:
+                self.network.internet.settle(ip_of(host), router)
         chance = Random(f"{seed}/hosts")
         for number in range(1, settings.hosts + 1):
             rng = Random(chance.getrandbits(64))
@@ -81,6 +89,12 @@ class World:
             self.judge.excuse = f"h{number} was made to leave by force"
         machine.reset(force)
 
+    def restart_router(self, site: int) -> None:
+        """See ``operations.RestartRouter``."""
+        inside = {ip_of(host) for host in self.settings.sites[site - 1].hosts}
+        self.routers[site - 1].forget_all()
+        self.network.reset_between((one, other) for one in inside for other in self._by_ip.keys() - inside)
+
     def paths_changed(self) -> None:
         """Some path works again or no more: those who look at paths look now."""
         self.network.retransmit()
@@ -92,7 +106,12 @@ class World:
     def reaches(self, one: str, other: str) -> bool:
         """Whether frames pass between two hosts, both ways."""
         far = self._by_ip.get(other)
-        return far is not None and far.powered and self.network.paths.both_ways(one, other)
+        both = self.network.tunnels_pass(one, other) and self.network.tunnels_pass(other, one)
+        return far is not None and far.powered and both
+
+    def connects(self, one: str, other: str) -> bool:
+        """Whether two hosts can talk."""
+        return self.network.internet.may_link(one, other) and self.network.paths.both_ways(one, other)
 
     def reunite(self) -> None:
         """When disks were lost hosts may have begun anew, apart from the others: the fewer start over. So do
@@ -133,7 +152,7 @@ class World:
             component, frontier = [first], [first]
             while frontier:
                 here = frontier.pop()
-                near = [one for one in left.values() if self.network.paths.both_ways(here.ip, one.ip)]
+                near = [one for one in left.values() if self.connects(here.ip, one.ip)]
                 for one in near:
                     del left[one.number]
                 component += near

@@ -14,7 +14,14 @@ from tulle.sim.scenarios import SCENARIOS
 
 TODAY = int(os.environ.get("TULLE_SEED", datetime.date.today().toordinal() * 100))
 OFTEN = ("chaos", "chaos-of-disks", "disaster", "first-division")
-SELDOM = ("no-votes-after-the-first", "local-allocation", "any-size", "every-partition-of-four")
+SELDOM = (
+    "no-votes-after-the-first",
+    "local-allocation",
+    "any-size",
+    "every-partition-of-four",
+    "behind-routers",
+    "router-restarts",
+)
 """They take seconds: one of them a day."""
 
 RUNS = [

@@ -11,11 +11,13 @@ from tulle.sim.operations import (
     Connect,
     Crash,
     DiskFull,
+    Filter,
     Forget,
     Heal,
     Operation,
     Partition,
     Reset,
+    RestartRouter,
     Rmpeer,
     Snapshot,
     Stall,
@@ -25,6 +27,7 @@ from tulle.sim.operations import (
 from tulle.sim.paths import Quality
 from tulle.sim.plan import Plan
 from tulle.sim.scenario import scenario
+from tulle.sim.scenarios.routers import some_sites
 from tulle.sim.settings import Settings
 
 Chance = Callable[[Plan, int], Operation]
@@ -71,6 +74,10 @@ DISASTERS: tuple[Chance, ...] = (
     lambda plan, host: Start(host, "old"),
     lambda plan, host: Start(host, "wiped"),
 )
+BOXES: tuple[Chance, ...] = (
+    lambda plan, host: Filter(host, _other(plan, host), plan.rng.random() < 0.3),
+    lambda plan, host: RestartRouter(plan.rng.randrange(len(plan.settings.sites)) + 1),
+)
 
 
 def _some_address(plan: Plan) -> IPv4Interface | None:
@@ -82,11 +89,14 @@ def _some_address(plan: Plan) -> IPv4Interface | None:
     return IPv4Interface((address, universe.prefixlen))
 
 
-def _play(plan: Plan, chances: tuple[Chance, ...], steps: int) -> None:
+def _some_cluster(plan: Plan) -> None:
     size = plan.rng.randrange(2, 7)
     universe = IPv4Network(plan.rng.choice(("10.32.0.0/27", "10.32.0.0/24", "10.32.0.0/16")))
     frames = plan.rng.random() < 0.1
     plan.cluster(Settings(hosts=size, universe=universe, quorum_of=size, start_spread=3.0, frames=frames))
+
+
+def _play(plan: Plan, chances: tuple[Chance, ...], steps: int) -> None:
     for _ in range(steps):
         plan.wait(plan.rng.expovariate(1.0) * plan.rng.choice((0.05, 1.0, 8.0)))
         host = plan.some_host()
@@ -106,12 +116,14 @@ def chaos(plan: Plan) -> None:
     """Partitions, one-way blocks, loss, crashes, stalls and wrong clocks at any moment: no address is ever in
     use twice, no range has two owners, nothing acknowledged is lost, and in the end all agree.
     """
+    _some_cluster(plan)
     _play(plan, (*NETWORK, *DAEMONS, *OPERATORS), 60)
 
 
 @scenario("chaos-of-disks", "S50")
 def chaos_of_disks(plan: Plan) -> None:
     """The same with disks that fill up, and hosts that start over with an empty one under a new name."""
+    _some_cluster(plan)
     _play(plan, (*NETWORK, *DAEMONS, *DISKS), 50)
 
 
@@ -120,4 +132,19 @@ def disaster(plan: Plan) -> None:
     """Disks roll back, names are used again, hosts are removed by force while they live: addresses can be in
     use twice then, but everybody goes on, and in the end all agree.
     """
+    _some_cluster(plan)
     _play(plan, (*NETWORK, *DAEMONS, *DISKS, *DISASTERS), 60)
+
+
+@scenario("chaos-behind-routers", "S6", "S18", "S50")
+def chaos_behind_routers(plan: Plan) -> None:
+    """Chaos with both carriers where only some hosts are in the open, routers restart, and firewalls stop
+    tunnels or all UDP: the same holds.
+    """
+    size = plan.rng.randrange(3, 6)
+    sites = some_sites(plan, range(plan.rng.choice((2, 3)), size + 1))
+    frames = plan.rng.random() < 0.1
+    plan.cluster(
+        Settings(hosts=size, quorum_of=size, start_spread=3.0, frames=frames, sleeve=True, sites=sites)
+    )
+    _play(plan, (*NETWORK, *DAEMONS, *BOXES), 40)
