@@ -115,7 +115,7 @@ class World:
 
     def reunite(self) -> None:
         """When disks were lost hosts may have begun anew, apart from the others: the fewer start over. So do
-        those whose reset was not confirmed.
+        those whose reset was not confirmed, and those that are done with theirs are launched again.
         """
         groups: dict[tuple[PeerName, ...], list[Machine]] = {}
         for machine in self.running():
@@ -126,7 +126,7 @@ class World:
         for machine in self.machines.values():
             if machine in fewer or machine.half_gone:
                 machine.start_over()
-                self.start(machine.number)
+            self.start(machine.number)
 
     def lost_owners(self) -> list[PeerName]:
         """Owners of ranges that nobody is any more: names that were lost with a disk."""
