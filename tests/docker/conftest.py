@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab import Lab
-from lab.engines import Engine, engines, missing
+from lab.engines import Engine, engines, joined_engines, missing
 
 _HERE = Path(__file__).parent
 
@@ -28,15 +28,3 @@ def joined() -> Generator[list[Engine]]:
     """Two engines whose hosts' daemons have met, shared by the tests of a module."""
     with Lab() as made:
         yield joined_engines(made, 2)
-
-
-def joined_engines(lab: Lab, count: int, *arguments: object) -> list[Engine]:
-    """Engines whose hosts' daemons have joined one mesh; the arguments are for ``launch``."""
-    made = engines(lab, count)
-    hosts = [engine.host for engine in made]
-    for host in hosts:
-        host.begin_launch(*arguments, *([hosts[0]] if host is not hosts[0] else []))
-    for host in hosts:
-        host.wait_ready()
-    lab.wait_connected(hosts)
-    return made

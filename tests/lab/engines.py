@@ -69,16 +69,27 @@ def engines(lab: "Lab", count: int) -> "list[Engine]":
     return made
 
 
+def joined_engines(lab: "Lab", count: int, *arguments: object) -> "list[Engine]":
+    """Engines whose hosts' daemons have joined one mesh; the arguments are for ``launch``."""
+    made = engines(lab, count)
+    hosts = [engine.host for engine in made]
+    for host in hosts:
+        host.begin_launch(*arguments, *([hosts[0]] if host is not hosts[0] else []))
+    for host in hosts:
+        host.wait_ready()
+    lab.wait_connected(hosts)
+    return made
+
+
 class EngineHost(Host):
     """A host with mounts and a host name of its own, for whatever runs on it, tulle's daemon included."""
 
     def create(self) -> None:
         super().create()
         self.lab.remember_engine(self.name)
-        mounts = self.directory / "mounts"
         lines = []
         for place in _PRIVATE:
-            private = mounts / place.lstrip("/").replace("/", "-")
+            private = self.private(place)
             private.mkdir(parents=True)
             Path(place).mkdir(parents=True, exist_ok=True)
             lines.append(f"mount --bind {private} {place}")
@@ -95,6 +106,10 @@ class EngineHost(Host):
         if keeper is None:
             return entered
         return [*entered, f"--mount=/proc/{keeper.pid}/ns/mnt", f"--uts=/proc/{keeper.pid}/ns/uts"]
+
+    def private(self, place: str) -> Path:
+        """Where the host's own ``/run/docker`` and its like are, seen from outside of the host."""
+        return self.directory / "mounts" / place.lstrip("/").replace("/", "-")
 
     @property
     def docker_socket(self) -> Path:
@@ -175,6 +190,8 @@ class Engine:
         """End it as a crash would: SIGKILL. Containers go on running; the next start ends them, or, with
         --live-restore, finds them again."""
         self._end(signal.SIGKILL)
+        # Where process 1 is slow to wait for orphans, dockerd would take a dead containerd for a live one.
+        self.host.private("/run/docker").joinpath("containerd/containerd.pid").unlink(missing_ok=True)
 
     def freeze(self) -> None:
         """Have it accept connections and answer nothing: SIGSTOP."""

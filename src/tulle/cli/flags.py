@@ -57,6 +57,12 @@ FLAGS = (
     ),
     Flag("status_addr", "ADDR", "Serve status, report and metrics here: ip:port or path.", "off"),
     Flag("metrics_addr", "ADDR", "Serve only metrics here: ip:port or path.", "off"),
+    Flag(
+        "docker_api",
+        "SOCKET",
+        "Docker's API, a unix socket; '' for none.",
+        "DOCKER_HOST or /var/run/docker.sock",
+    ),
     Flag("bridge", "NAME", "Name of the bridge.", "{bridge}"),
     Flag("interface", "NAME", "Name of the interface in containers.", "{interface}"),
     Flag("log_level", "LEVEL", "debug, info, warning or error.", "info"),

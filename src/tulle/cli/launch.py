@@ -113,13 +113,21 @@ def _launch(session: Session, flags: dict[str, Any], log: str, foreground: bool)
 
 def _defaults(session: Session) -> dict[str, Any]:
     personality = session.personality
+    docker = _docker_of_this_shell()
     return {
+        **({"docker_api": docker} if docker else {}),
         "bridge": personality.bridge,
         "interface": personality.interface,
         "dns_domain": personality.domain,
         "socket": session.socket or DEFAULT_SOCKET,
         "state_dir": session.state_dir or DEFAULT_STATE_DIR,
     }
+
+
+def _docker_of_this_shell() -> str | None:
+    """Where this user's docker commands go, past a proxy of ours; None unless it is a socket here."""
+    host = os.environ.get("ORIG_DOCKER_HOST", os.environ.get("DOCKER_HOST", ""))
+    return host if host.startswith("unix:///") else None
 
 
 def _origin(ctx: click.Context, flag: str, personality: Personality) -> str:

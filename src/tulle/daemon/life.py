@@ -16,6 +16,7 @@ from tulle.api.server import ApiServer
 from tulle.daemon.bootstrap import Bootstrap, Observer, Seed
 from tulle.daemon.containers import Containers
 from tulle.daemon.daemon import Daemon, Services
+from tulle.daemon.docker import open_docker, services_of
 from tulle.daemon.engine import Engine, now
 from tulle.daemon.files import ContainerFiles
 from tulle.daemon.identity import (
@@ -114,6 +115,7 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
             addresses, names, ContainerFiles(dns, options.resolv_conf), kernel.ports
         ),
     )
+    docker = open_docker(options, records, store.commit)
     server = await _start_dns(options, node, dns, rng)
     daemon = Daemon(options, engine, kernel, store, dns, server, services)
     ends.push_async_callback(_end, daemon, engine, services, server)
@@ -144,6 +146,10 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
     )
     await api.start()
     ends.push_async_callback(api.stop)
+    if docker is not None:
+        docker.add(*services_of(docker, daemon, options))
+        ends.push_async_callback(docker.stop)
+        await docker.start()
     kernel.ephemeral = False
     log.info("%s (%s) is ready on port %d", format_name(name), options.nickname, options.port)
     return daemon

@@ -30,7 +30,9 @@ class LaunchOptions:
     """How a daemon runs. ``conn_limit`` 0 means no limit; ``ipalloc_range`` None turns allocation off.
 
     ``name`` None: the one in the state directory, made at first start. ``dns_listen`` None: the bridge's own
-    choice. ``host`` None: mesh connections are accepted on every address. The password is not in the repr.
+    choice. ``host`` None: mesh connections are accepted on every address. ``docker_api`` is the socket of
+    Docker; None: the default one, or with ``resume`` that of the last run; "": none, leave Docker alone.
+    The password is not in the repr.
     """
 
     peers: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ class LaunchOptions:
     http_addr: ListenAddress | None = None
     status_addr: ListenAddress | None = None
     metrics_addr: ListenAddress | None = None
+    docker_api: str | None = None
     log_level: str = "info"
     state_dir: str = "/var/lib/tulle"
     socket: str = "/run/tulle/tulle.sock"
@@ -125,6 +128,7 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "http_addr": _optional(parse_listen),
     "status_addr": _optional(parse_listen),
     "metrics_addr": _optional(parse_listen),
+    "docker_api": lambda text: values.docker_socket(text) if text else "",
     "log_level": values.log_level,
     "state_dir": _path,
     "socket": lambda text: check_socket_path(_path(text)),

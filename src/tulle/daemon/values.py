@@ -77,6 +77,14 @@ def subnets(text: str) -> tuple[IPv4Network, ...]:
     return tuple(parse_subnet(part.strip()) for part in text.split(",") if part.strip())
 
 
+def docker_socket(text: str) -> str:
+    """The path of a unix socket, written as such or as ``unix:///PATH``."""
+    path = text.removeprefix("unix://")
+    if not path.startswith("/") or "\0" in path:
+        raise UserError(f"{text[:80]!r} is not a unix socket; write it like unix:///var/run/docker.sock")
+    return path
+
+
 def log_level(text: str) -> str:
     """One of LOG_LEVELS."""
     word = text.strip().lower()

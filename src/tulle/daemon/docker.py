@@ -1,0 +1,80 @@
+"""All that the daemon does about Docker: services, which start and stop with it and need nothing of it.
+
+The daemon never depends on Docker. Services begin whether an engine is there or not, pick one up when it
+comes, and survive its end; and one that fails takes none of the others with it.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from tulle.api.daemon import DaemonApi
+from tulle.daemon.options import LaunchOptions
+from tulle.docker.engine import DEFAULT_SOCKET, Engine
+from tulle.docker.watch import Watch
+from tulle.errors import UserError
+from tulle.host.store import Change, Record
+
+_KIND, _SOCKET = "docker", "socket"
+log = logging.getLogger(__name__)
+
+
+class Service(Protocol):
+    """Something that runs beside the daemon."""
+
+    async def start(self) -> None:
+        """Begin, and return soon. Raises UserError when it cannot."""
+
+    async def stop(self) -> None:
+        """End. Called only after ``start``, and only once."""
+
+
+class Docker:
+    """The engine, what happens there, and the services that have to do with it."""
+
+    def __init__(self, socket: str) -> None:
+        self.engine = Engine(socket)
+        self.watch = Watch(self.engine)
+        self._services: list[Service] = []
+        self._running: list[Service] = []
+
+    def add(self, *services: Service) -> None:
+        """Have these start with the daemon, in this order, and stop in the opposite one."""
+        self._services += services
+
+    async def start(self) -> None:
+        """Start every service. One that cannot start is said in the log, and left out."""
+        for service in [*self._services, self.watch]:
+            try:
+                await service.start()
+            except (UserError, OSError) as error:
+                log.error("%s", error)
+            else:
+                self._running.append(service)
+
+    async def stop(self) -> None:
+        """Stop what runs."""
+        while self._running:
+            await self._running.pop().stop()
+        await self.engine.close()
+
+
+def services_of(docker: Docker, daemon: DaemonApi, options: LaunchOptions) -> Sequence[Service]:
+    """What this daemon offers to Docker: the network plugin, the proxy."""
+    return []
+
+
+def open_docker(
+    options: LaunchOptions, records: Iterable[Record], commit: Callable[[Sequence[Change]], None]
+) -> Docker | None:
+    """The engine to use, which is kept for ``--resume``; None when the user wants none."""
+    socket = options.docker_api
+    if socket is None:
+        socket = _restored_socket(records) if options.resume else DEFAULT_SOCKET
+    commit([Record(_KIND, _SOCKET, socket.encode())])
+    return Docker(socket) if socket else None
+
+
+def _restored_socket(records: Iterable[Record]) -> str:
+    saved = (value for kind, key, value in records if (kind, key) == (_KIND, _SOCKET))
+    return next((value.decode(errors="replace") for value in saved), DEFAULT_SOCKET)
