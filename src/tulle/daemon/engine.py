@@ -216,6 +216,8 @@ class Engine:
         try:
             if late:
                 self._datapath.drain_frames(lambda frame: self.node.frame(frame, now()))
+            if self._soon is not None:
+                self.pump()  # messages that the node has said must be sent before what was sent is counted
             self.node.counted(self._datapath.sleeve_counts(), now())
             self.node.tick(now())
             self.pump()
