@@ -155,6 +155,7 @@ class _Builder:
         self._ids = {name: one for name, one in picture.short_ids.items() if name in live}
         self._edges = _mutual(picture.claims, live) if ghosts else {}
         self._searches: dict[PeerName, Search] = {}
+        self._trees: dict[tuple[PeerName | None, tuple[PeerName, ...]], Tree | None] = {}
 
     def tables(self) -> Tables:
         trees = {self._ids[name]: tree for name in self._ids if (tree := self._live_tree(name)) is not None}
@@ -197,23 +198,34 @@ class _Builder:
 
     def _live_tree(self, source: PeerName) -> Tree | None:
         picture = self._picture
-        above = None
-        if source != picture.me:
-            parent = picture.routes.parent(source)
-            if parent is None or parent not in picture.hops:
-                return None
-            above = picture.hops[parent].id
-        children = [
-            (self._ids[child], picture.hops[child])
-            for child in picture.routes.broadcast(source)
-            if child in self._ids and child in picture.hops
-        ]
+        parent = None if source == picture.me else picture.routes.parent(source)
+        if parent is None and source != picture.me:
+            return None
+        place = parent, picture.routes.broadcast(source)
+        if place not in self._trees:
+            self._trees[place] = self._plain_tree(*place)
+        tree = self._trees[place]
         leaves = [
             (ghost.short_id, ghost.direct)
             for ghost in self._ghosts
             if ghost.direct is not None and self._feeds(source, ghost)
         ]
-        return Tree(above, _distinct([*children, *leaves], above))
+        if tree is None or not leaves:
+            return tree
+        return Tree(tree.parent, _distinct([*tree.children, *leaves], tree.parent))
+
+    def _plain_tree(self, parent: PeerName | None, children: tuple[PeerName, ...]) -> Tree | None:
+        """Of a source that has this place in the mesh: hundreds of them share a few."""
+        picture = self._picture
+        if parent is not None and parent not in picture.hops:
+            return None
+        above = None if parent is None else picture.hops[parent].id
+        below = [
+            (self._ids[child], picture.hops[child])
+            for child in children
+            if child in self._ids and child in picture.hops
+        ]
+        return Tree(above, _distinct(below, above))
 
     def _feeds(self, source: PeerName, ghost: Ghost) -> bool:
         """Whether it is for us to send this ghost what the source broadcasts."""

@@ -55,9 +55,9 @@ class Descriptions:
         A description that we have is given as we have it, one older than ours without connections.
         """
         peers: dict[PeerName, PeerSummary] = {}
-        connected = 0
-        for record in _split(payload):
-            peer = self._read(record)
+        connected = start = 0
+        while start < len(payload):
+            peer, start = self._read(payload, start)
             if peer.name in peers or len(peers) == MAX_PEERS:
                 raise BadMessage(f"a peer is described twice, or more than {MAX_PEERS} are")
             peers[peer.name] = peer
@@ -83,42 +83,36 @@ class Descriptions:
         self._records[peer.name] = peer, record
         return record
 
-    def _read(self, record: bytes) -> PeerSummary:
-        bare = _bare(record)
-        ours = self._known.get(bare.name)
-        if ours is None or supersedes(bare, ours):
-            peer = _complete(bare, record)
-            self._keep(peer, record)
-            return peer
-        return bare if supersedes(ours, bare) else ours
-
-
-def _split(payload: bytes) -> Iterator[bytes]:
-    """One record after the other."""
-    start, end = 0, len(payload)
-    while start < end:
-        if end - start < _HEAD.size:
+    def _read(self, payload: bytes, start: int) -> tuple[PeerSummary, int]:
+        """The peer described here, and where the next record begins."""
+        if len(payload) - start < _HEAD.size:
             raise BadMessage("a description of a peer is cut off")
-        *_, nickname, body = _HEAD.unpack_from(payload, start)
-        following = start + _HEAD.size + nickname + body
-        if following > end:
+        raw, uid, version, short_id, form, nickname, body = _HEAD.unpack_from(payload, start)
+        end = start + _HEAD.size + nickname + body
+        if end > len(payload):
             raise BadMessage("a description of a peer is cut off")
-        yield payload[start:following]
-        start = following
+        ours = self._known.get(int.from_bytes(raw, "big"))  # type: ignore[call-overload]
+        if ours is not None and (ours.version, ours.uid, ours.short_id) == (version, uid, short_id):
+            return ours, end
+        bare = _bare(raw, uid, version, short_id)
+        if ours is not None and not supersedes(bare, ours):
+            return (bare if supersedes(ours, bare) else ours), end
+        record = payload[start:end]
+        peer = _complete(bare, record, form, _HEAD.size + nickname)
+        self._keep(peer, record)
+        return peer, end
 
 
-def _bare(record: bytes) -> PeerSummary:
+def _bare(raw: bytes, uid: int, version: int, short_id: int) -> PeerSummary:
     """A peer without nickname and connections, which are most of the work."""
-    raw, uid, version, short_id, _, _, _ = _HEAD.unpack_from(record)
     name = _name(int.from_bytes(raw, "big"))
     if SHORT_IDS <= short_id < _NO_SHORT_ID:
         raise BadMessage(f"the short id of peer {format_name(name)} has more than 12 bits")
     return PeerSummary(name, "", uid, version, None if short_id == _NO_SHORT_ID else short_id, ())
 
 
-def _complete(bare: PeerSummary, record: bytes) -> PeerSummary:
-    *_, form, nickname_size, _ = _HEAD.unpack_from(record)
-    body = _HEAD.size + nickname_size
+def _complete(bare: PeerSummary, record: bytes, form: int, body: int) -> PeerSummary:
+    """The rest of it; ``body`` is where the connections begin."""
     try:
         nickname = record[_HEAD.size : body].decode()
     except UnicodeDecodeError:

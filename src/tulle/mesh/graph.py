@@ -20,10 +20,15 @@ def bits(mask: int) -> Iterator[int]:
 
 
 class Graph:
-    """All peers and their connections. ``generation`` grows with every change of an edge or a peer."""
+    """All peers and their connections.
+
+    ``generation`` grows with every change of an edge or a peer, ``mutual_generation`` only where ``mutual``
+    is another than before: most of what peers tell of themselves changes nothing for frames.
+    """
 
     def __init__(self) -> None:
         self.generation = 0
+        self.mutual_generation = 0
         self.names: list[PeerName] = []
         self.listed: list[int] = []
         self.mutual: list[int] = []
@@ -68,6 +73,7 @@ class Graph:
             self.names[bit] = UNKNOWN_PEER
             self._free.append(bit)
         self.generation += 1
+        self.mutual_generation += 1
 
     def reach(self, start: PeerName) -> frozenset[PeerName]:
         """Every peer on a path from ``start`` over connections of any state, ``start`` included."""
@@ -104,9 +110,8 @@ class Graph:
         self.listed[me] = listed
         self._live[me] = live
         for other in bits(changed):
-            if live >> other & self._live[other] >> me & 1:
-                self.mutual[me] |= 1 << other
-                self.mutual[other] |= 1 << me
-            else:
-                self.mutual[me] &= ~(1 << other)
-                self.mutual[other] &= ~(1 << me)
+            if not self._live[other] >> me & 1:
+                continue
+            self.mutual_generation += 1
+            self.mutual[me] ^= 1 << other
+            self.mutual[other] ^= 1 << me

@@ -1,7 +1,8 @@
 """Which neighbours have which descriptions of peers, and from whom we have them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from tulle.mesh.peername import PeerName
 
@@ -50,6 +51,12 @@ class Knowledge:
         """This neighbour has our description of ``name``."""
         self._having[name] = self._having.get(name, 0) | self._mask(neighbour)
 
+    def note_all(self, neighbour: PeerName | None, names: Iterable[PeerName]) -> None:
+        """This neighbour has our descriptions of all these."""
+        mask, having = self._mask(neighbour), self._having
+        for name in names:
+            having[name] = having.get(name, 0) | mask
+
     def doubt(self, neighbour: PeerName | None, name: PeerName) -> None:
         """This neighbour has no description of ``name``, whatever we thought."""
         self._having[name] = self._having.get(name, 0) & ~self._mask(neighbour)
@@ -57,6 +64,11 @@ class Knowledge:
     def has(self, neighbour: PeerName | None, name: PeerName) -> bool:
         """Whether this neighbour surely has our description of ``name``."""
         return bool(self._having.get(name, 0) & self._mask(neighbour))
+
+    def lacking(self, neighbour: PeerName | None, names: Iterable[PeerName]) -> list[PeerName]:
+        """Those of whom it may not have our description, in the order given."""
+        mask, having = self._mask(neighbour), self._having
+        return [name for name in names if not having.get(name, 0) & mask]
 
     def _mask(self, neighbour: PeerName | None) -> int:
         slot = self._slots.get(neighbour) if neighbour is not None else None
@@ -70,13 +82,17 @@ class _Source:
 
 
 class Hearsay:
-    """Who told us our description of each peer, and when."""
+    """Who told us our description of each peer, and when.
+
+    Sources stand in order of time, so that what is asked of the last few costs no more than those few.
+    """
 
     def __init__(self) -> None:
         self._sources: dict[PeerName, _Source] = {}
 
     def note(self, name: PeerName, teller: PeerName | None, mono: float) -> None:
         """``teller`` gave us a new description of ``name``; None if we made it ourselves."""
+        self._sources.pop(name, None)
         self._sources[name] = _Source(teller, mono)
 
     def forget(self, names: Iterable[PeerName]) -> None:
@@ -91,9 +107,11 @@ class Hearsay:
 
     def since(self, mono: float) -> frozenset[PeerName]:
         """Peers with a description that came after this moment."""
-        return frozenset(name for name, source in self._sources.items() if source.at > mono)
+        return frozenset(name for name, _ in self._latest(mono))
 
     def told_by(self, teller: PeerName, since: float) -> frozenset[PeerName]:
         """Peers with a description that ``teller`` gave us after this moment."""
-        sources = self._sources.items()
-        return frozenset(name for name, source in sources if source.teller == teller and source.at > since)
+        return frozenset(name for name, source in self._latest(since) if source.teller == teller)
+
+    def _latest(self, since: float) -> Iterator[tuple[PeerName, _Source]]:
+        return takewhile(lambda item: item[1].at > since, reversed(self._sources.items()))

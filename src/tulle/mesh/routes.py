@@ -18,8 +18,9 @@ class Routes:
     def __init__(self, graph: Graph, me: PeerName) -> None:
         self._graph = graph
         self._me = me
-        self._generation = -1
-        self._unicast: dict[bool, dict[PeerName, PeerName]] = {}
+        self._generation = self._mutual_generation = -1
+        self._unicast: dict[PeerName, PeerName] | None = None
+        self._unicast_all: dict[PeerName, PeerName] | None = None
         self._places: dict[PeerName, Place] | None = None
         self._gossip_places: dict[PeerName, tuple[PeerName, ...]] = {}
         self._behind: dict[PeerName, Mapping[PeerName, frozenset[PeerName]]] = {}
@@ -27,12 +28,18 @@ class Routes:
     @property
     def unicast(self) -> Mapping[PeerName, PeerName]:
         """Next hop to every other peer that frames can reach: over connections established at both ends."""
-        return self._next_hops(all_connections=False)
+        self._sync_frames()
+        if self._unicast is None:
+            self._unicast = self._search_hops(self._graph.mutual)
+        return self._unicast
 
     @property
     def unicast_all(self) -> Mapping[PeerName, PeerName]:
         """Next hop to every other peer that gossip can reach: over connections of any state."""
-        return self._next_hops(all_connections=True)
+        self._sync_gossip()
+        if self._unicast_all is None:
+            self._unicast_all = self._search_hops(self._graph.listed)
+        return self._unicast_all
 
     def broadcast(self, source: PeerName) -> tuple[PeerName, ...]:
         """The neighbours to which we pass frames that ``source`` broadcasts."""
@@ -40,7 +47,7 @@ class Routes:
 
     def broadcast_all(self, source: PeerName) -> tuple[PeerName, ...]:
         """The neighbours to which we pass gossip that ``source`` broadcasts."""
-        self._sync()
+        self._sync_gossip()
         children = self._gossip_places.get(source)
         if children is None:
             children = self._search_children(source)
@@ -54,7 +61,7 @@ class Routes:
 
     def behind(self, source: PeerName) -> Mapping[PeerName, frozenset[PeerName]]:
         """Who gets frames that ``source`` broadcasts from each of our children, the child included."""
-        self._sync()
+        self._sync_frames()
         found = self._behind.get(source)
         if found is None:
             found = self._behind[source] = self._search_behind(source)
@@ -69,23 +76,17 @@ class Routes:
         spreading = (names[bit] for bit, _, _ in _expand(self._graph, self._graph.mutual, start))
         return next((name for name in spreading if name in among), None)
 
-    def _edges(self, all_connections: bool) -> list[int]:
-        return self._graph.listed if all_connections else self._graph.mutual
-
-    def _sync(self) -> None:
+    def _sync_gossip(self) -> None:
         if self._generation != self._graph.generation:
             self._generation = self._graph.generation
-            self._unicast.clear()
-            self._places = None
+            self._unicast_all = None
             self._gossip_places.clear()
-            self._behind.clear()
 
-    def _next_hops(self, all_connections: bool) -> dict[PeerName, PeerName]:
-        self._sync()
-        known = self._unicast.get(all_connections)
-        if known is None:
-            known = self._unicast[all_connections] = self._search_hops(self._edges(all_connections))
-        return known
+    def _sync_frames(self) -> None:
+        if self._mutual_generation != self._graph.mutual_generation:
+            self._mutual_generation = self._graph.mutual_generation
+            self._unicast = self._places = None
+            self._behind.clear()
 
     def _search_hops(self, edges: list[int]) -> dict[PeerName, PeerName]:
         names = self._graph.names
@@ -100,7 +101,7 @@ class Routes:
         return hops
 
     def _place(self, source: PeerName) -> Place:
-        self._sync()
+        self._sync_frames()
         if self._places is None:
             self._places = all_places(self._graph, self._me)
         return self._places.get(source, NOWHERE)

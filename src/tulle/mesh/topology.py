@@ -107,6 +107,8 @@ class Topology:
         refused = 0
         for theirs in update:
             ours = self._peers.get(theirs.name)
+            if theirs is ours:
+                continue
             if theirs.name == self._name:
                 contested |= self._defend(theirs)
             elif ours is None or supersedes(theirs, ours):
@@ -188,12 +190,13 @@ class Topology:
 
     def _room_for(self, theirs: PeerSummary, ours: PeerSummary | None) -> bool:
         listed = len(ours.connections) if ours else 0
+        if self._connections + len(theirs.connections) - listed > MAX_CONNECTIONS:
+            return False
+        if len(self._peers) + 1 + len(theirs.connections) <= MAX_PEERS:
+            return True
         strangers = 0 if ours else 1
         strangers += sum(connection.name not in self._peers for connection in theirs.connections)
-        return (
-            len(self._peers) + strangers <= MAX_PEERS
-            and self._connections + len(theirs.connections) - listed <= MAX_CONNECTIONS
-        )
+        return len(self._peers) + strangers <= MAX_PEERS
 
     def _put(self, peer: PeerSummary) -> None:
         before = self._peers.get(peer.name)
@@ -204,7 +207,10 @@ class Topology:
         if peer.short_id is not None and (before is None or before.short_id != peer.short_id):
             self._short_ids.claim(peer.name, peer.short_id)
         self._peers[peer.name] = peer
-        self._undescribed.discard(peer.name)
+        if is_placeholder(peer):
+            self._undescribed.add(peer.name)
+        else:
+            self._undescribed.discard(peer.name)
         self._connections += len(peer.connections)
         for connection in peer.connections:
             if connection.name not in self._peers:

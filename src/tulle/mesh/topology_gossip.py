@@ -27,7 +27,7 @@ from tulle.mesh.ratelimit import TokenBucket
 from tulle.mesh.repair import Enquiry, Rebuttal
 from tulle.mesh.routes import Routes
 from tulle.mesh.summary import PeerSummary
-from tulle.mesh.topology import Merge, Topology, is_placeholder
+from tulle.mesh.topology import Merge, Topology
 
 CHANNEL = "topology"
 
@@ -135,12 +135,14 @@ class TopologyGossip:
         """A neighbour told us of peers, in the ``short`` form or its dialect's. Raises BadMessage."""
         codec = self._descriptions if short else self._codecs[sender.session.dialect]
         peers = codec.decode(payload)
-        listed = {peer.name: self._audience.listed_by(peer.name) for peer in peers}
+        before = {peer.name: self._topology.peers.get(peer.name) for peer in peers}
         merge = self._topology.merge(peers)
         for name in merge.fresh:
             self._knowledge.renew(name)
             self._hearsay.note(name, sender.peer, now.mono)
-            self._stand_in(name, listed[name] - self._audience.listed_by(name), now)
+            lost = _ends(before[name]) - _ends(self._topology.peers[name])
+            if lost:
+                self._stand_in(name, lost, now)
         self._note_known(sender, peers, now)
         if merge.fresh:
             self._spread(merge.fresh, sender.peer, now)
@@ -172,13 +174,12 @@ class TopologyGossip:
         """
         peers = self._topology.peers
         if keys is None:
-            chosen = [peer for peer in peers.values() if not is_placeholder(peer)]
+            chosen = [peer for name, peer in peers.items() if name not in self._topology.undescribed]
         else:
-            lacking = (name for name in sorted(keys) if not self._knowledge.has(link.peer, name))
+            lacking = self._knowledge.lacking(link.peer, sorted(keys))
             chosen = [peers[name] for name in lacking if name in peers]
-        for peer in chosen:
-            if not is_placeholder(peer):
-                self._knowledge.note(link.peer, peer.name)
+        described = (peer.name for peer in chosen if peer.name not in self._topology.undescribed)
+        self._knowledge.note_all(link.peer, described)
         codec = self._descriptions if short else self._codecs[link.session.dialect]
         payloads = [codec.encode(portion) for portion in _portions(chosen)]
         self._budget.spend(now.mono, sum(map(len, payloads)))
@@ -270,15 +271,23 @@ class TopologyGossip:
 
     def _note_known(self, sender: Link, said: Iterable[PeerSummary], now: Instant) -> None:
         """Learn what the sender has: perhaps less than we thought, if it forgot in the meantime."""
-        arriving = self._hearsay.since(now.mono - ARRIVAL_SECONDS)
-        for theirs in said:
-            ours = self._topology.peers.get(theirs.name)
-            if ours is None:
-                continue
-            if (ours.version, ours.uid) == (theirs.version, theirs.uid):
-                self._knowledge.note(sender.peer, theirs.name)
-            elif ours.uid != theirs.uid or ours.name not in arriving:
+        known = self._topology.peers
+        pairs = [(theirs, known[theirs.name]) for theirs in said if theirs.name in known]
+        odd = [(theirs, ours) for theirs, ours in pairs if not _same(theirs, ours)]
+        self._knowledge.note_all(sender.peer, (ours.name for theirs, ours in pairs if _same(theirs, ours)))
+        arriving = self._hearsay.since(now.mono - ARRIVAL_SECONDS) if odd else frozenset()
+        for theirs, ours in odd:
+            if ours.uid != theirs.uid or ours.name not in arriving:
                 self._knowledge.doubt(sender.peer, theirs.name)
+
+
+def _ends(peer: PeerSummary | None) -> set[PeerName]:
+    """Whom this peer lists."""
+    return {connection.name for connection in peer.connections} if peer else set()
+
+
+def _same(one: PeerSummary, other: PeerSummary) -> bool:
+    return one is other or (one.version, one.uid) == (other.version, other.uid)
 
 
 def _portions(peers: list[PeerSummary]) -> list[list[PeerSummary]]:

@@ -1,12 +1,13 @@
 """What the mesh knows, as the data path needs it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tulle.datapath.forwarding import MeshPicture
 from tulle.datapath.tables import CarrierKind, Hop, ShortId, sleeve_hop
 from tulle.mesh.events import LinkId
 from tulle.mesh.mesh import Mesh
 from tulle.mesh.peername import PeerName
+from tulle.mesh.summary import PeerSummary
 from tulle.node.carriers import Carriers
 from tulle.node.lingering import Lingering
 
@@ -20,6 +21,22 @@ def hop_of(carriers: Carriers, link: LinkId) -> Hop | None:
     if kind is CarrierKind.VXLAN:
         return Hop(near.remote_ip, near.local_ip)
     return None if near.short_id is None else sleeve_hop(near.short_id)
+
+
+class Claims(Mapping[PeerName, frozenset[PeerName]]):
+    """What each peer says of its connections that carry frames; worked out for those that are asked for."""
+
+    def __init__(self, peers: Mapping[PeerName, PeerSummary]) -> None:
+        self._peers = dict(peers)
+
+    def __getitem__(self, name: PeerName) -> frozenset[PeerName]:
+        return frozenset(link.name for link in self._peers[name].connections if link.established)
+
+    def __iter__(self) -> Iterator[PeerName]:
+        return iter(self._peers)
+
+    def __len__(self) -> int:
+        return len(self._peers)
 
 
 def picture_of(
@@ -38,10 +55,7 @@ def picture_of(
     return MeshPicture(
         me=mesh.self_name,
         short_ids={owner: ShortId(short_id) for short_id, owner in mesh.short_ids.items()},
-        claims={
-            name: frozenset(link.name for link in peer.connections if link.established)
-            for name, peer in mesh.peers().items()
-        },
+        claims=Claims(mesh.peers()),
         routes=mesh.routes,
         hops=hops,
         direct=direct,

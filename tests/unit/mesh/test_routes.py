@@ -160,3 +160,32 @@ def test_hundreds_of_peers() -> None:
     assert len(routes.unicast) == count - 1
     assert len(routes.broadcast(PeerName(7))) == count - 1
     assert not any(routes.broadcast(PeerName(name)) for name in range(1, count + 1) if name != 7)
+
+
+@given(st.data())
+def test_what_is_kept_equals_what_is_computed_from_scratch(data: st.DataObject) -> None:
+    """Whatever happens to a graph, and whatever was asked in between."""
+    graph = Graph()
+    graph.put(summary(1))
+    kept = Routes(graph, PeerName(1))
+    known: dict[int, PeerSummary] = {1: summary(1)}
+    for _ in range(data.draw(st.integers(1, 12))):
+        name = data.draw(st.integers(1, 6))
+        ends = data.draw(st.dictionaries(st.integers(1, 6), st.booleans(), max_size=4))
+        known[name] = summary(name, *(edge(end, established=live) for end, live in ends.items()))
+        graph.put(known[name])
+        for end in ends:
+            known.setdefault(end, summary(end))
+        gone = known.keys() - set(graph.reach(PeerName(1)))
+        if gone and data.draw(st.booleans()):
+            graph.remove(map(PeerName, sorted(gone)))
+            known = {name: peer for name, peer in known.items() if name not in gone}
+        fresh_graph = _graph([known[name] for name in data.draw(st.permutations(sorted(known)))])
+        fresh = Routes(fresh_graph, PeerName(1))
+        assert kept.unicast == fresh.unicast
+        assert kept.unicast_all == fresh.unicast_all
+        for source in map(PeerName, range(1, 7)):
+            assert kept.broadcast(source) == fresh.broadcast(source)
+            assert kept.broadcast_all(source) == fresh.broadcast_all(source)
+            assert kept.parent(source) == fresh.parent(source)
+            assert kept.behind(source) == fresh.behind(source)
