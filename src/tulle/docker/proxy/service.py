@@ -1,0 +1,163 @@
+"""The proxy as a service of the daemon: its listeners, its clients, and the gate that containers wait at."""
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from tulle.api.containers import ContainerRef
+from tulle.api.daemon import AttachRequest, DaemonApi
+from tulle.api.listen import ListenAddress, TcpAddress, UnixAddress
+from tulle.api.names import in_domain, is_host_name
+from tulle.api.sockets import listen, remove_socket
+from tulle.docker.engine import Engine, Inspected
+from tulle.docker.gate import Gate
+from tulle.docker.proxy.create import Joining, addresses_wanted
+from tulle.docker.proxy.handler import Handler
+from tulle.docker.proxy.stream import PlainStream, Stream, TlsStream
+
+log = logging.getLogger(__name__)
+
+
+class Proxy:
+    """Containers made through it join before their command runs.
+
+    ``tls`` None: plain text on TCP too. Unix sockets never use it.
+    """
+
+    def __init__(
+        self,
+        daemon: DaemonApi,
+        engine: Engine,
+        joining: Joining,
+        addresses: Sequence[ListenAddress],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._daemon = daemon
+        self._engine = engine
+        self._joining = joining
+        self._addresses = addresses
+        self._tls = tls
+        self._gate = Gate(Path(joining.directory), self._attach)
+        self._handler = Handler(daemon, engine, self._gate, joining, self._dial)
+        self._listeners: list[tuple[ListenAddress, socket.socket, int]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Open the gate, then the listeners. Raises UserError or OSError."""
+        await self._gate.start()
+        try:
+            for address in self._addresses:
+                self._open(address)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Hang up on all clients."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for address, listener, inode in self._listeners:
+            listener.close()
+            if isinstance(address, UnixAddress):
+                remove_socket(address.path, inode)
+        self._listeners.clear()
+        await self._gate.stop()
+
+    def addresses(self) -> list[str]:
+        """Where clients reach it, as DOCKER_HOST."""
+        return [
+            f"unix://{address.path}" if isinstance(address, UnixAddress) else f"tcp://{address}"
+            for address, _, _ in self._listeners
+        ]
+
+    def _open(self, address: ListenAddress) -> None:
+        listener = listen(address)
+        listener.setblocking(False)
+        inode = os.lstat(address.path).st_ino if isinstance(address, UnixAddress) else 0
+        self._listeners.append((address, listener, inode))
+        self._spawn(self._accept(address, listener))
+
+    async def _accept(self, address: ListenAddress, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                log.error("the Docker API proxy cannot take more clients for now: %s", error)
+                await asyncio.sleep(1)
+                continue
+            self._spawn(self._serve(address, connection))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, address: ListenAddress, connection: socket.socket) -> None:
+        client: Stream = PlainStream(connection)
+        try:
+            if isinstance(address, TcpAddress):
+                client = await self._over_tcp(connection)
+            await self._handler.serve(client)
+        except OSError as error:
+            log.debug("a client of the Docker API proxy is gone: %s", error)
+        except Exception:
+            log.exception("internal error in the Docker API proxy")
+        finally:
+            client.close()
+
+    async def _over_tcp(self, connection: socket.socket) -> Stream:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        plain = PlainStream(connection)
+        if self._tls is None:
+            return plain
+        stream = TlsStream(plain, self._tls)
+        await stream.handshake()
+        return stream
+
+    async def _dial(self) -> Stream:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            stream = PlainStream(connection)
+            await asyncio.get_running_loop().sock_connect(connection, self._engine.socket)
+        except BaseException:
+            connection.close()
+            raise
+        return stream
+
+    async def _attach(self, ident: str) -> None:
+        """Attach a container that waits at the gate. Raises UserError or StorageError."""
+        inspected = await self._engine.inspect(ident)
+        options = self._joining.options
+        wanted = addresses_wanted(
+            inspected.config.env or (), inspected.host_config.network_mode, options.no_default_ipalloc
+        )
+        if wanted is None:
+            return
+        await self._daemon.attach(
+            AttachRequest(
+                container=ContainerRef(inspected.id, f"/proc/{inspected.state.pid}/ns/net", None),
+                addresses=wanted,
+                hostname=self._hostname(inspected),
+                without_dns=options.without_dns,
+                rewrite_hosts=not options.no_rewrite_hosts,
+                no_multicast_route=options.no_multicast_route,
+            )
+        )
+
+    def _hostname(self, inspected: Inspected) -> str | None:
+        """The name to register: the host name that the container was given, if that can be in our domain."""
+        dns, config = self._joining.dns, inspected.config
+        if dns is None or config.hostname in ("", inspected.id[:12]):
+            return None
+        full = f"{config.hostname}.{config.domainname}" if config.domainname else config.hostname
+        if not is_host_name(full) or ("." in full and not in_domain(full, dns.domain)):
+            return None
+        return full
