@@ -11,9 +11,11 @@ from typing import Protocol
 from tulle.api.daemon import DaemonApi
 from tulle.daemon.options import LaunchOptions
 from tulle.docker.engine import DEFAULT_SOCKET, Engine
+from tulle.docker.plugin.driver import Wire
+from tulle.docker.plugin.service import Plugin, PluginOptions
 from tulle.docker.watch import Watch
 from tulle.errors import UserError
-from tulle.host.store import Change, Record
+from tulle.host.store import Change, Record, Store
 
 _KIND, _SOCKET = "docker", "socket"
 log = logging.getLogger(__name__)
@@ -59,9 +61,22 @@ class Docker:
         await self.engine.close()
 
 
-def services_of(docker: Docker, daemon: DaemonApi, options: LaunchOptions) -> Sequence[Service]:
+def services_of(
+    docker: Docker, daemon: DaemonApi, options: LaunchOptions, store: Store, records: Iterable[Record]
+) -> Sequence[Service]:
     """What this daemon offers to Docker: the network plugin, the proxy."""
-    return []
+    return [_plugin(docker, daemon, options, store, records)]
+
+
+def _plugin(
+    docker: Docker, daemon: DaemonApi, options: LaunchOptions, store: Store, records: Iterable[Record]
+) -> Plugin:
+    dns = daemon.dns
+    resolver = dns.address if dns is not None and dns.port == 53 else None
+    wire = Wire(options.bridge, options.interface.rstrip("0123456789"), options.mtu, resolver)
+    plugin = Plugin(docker.engine, daemon, store, records, PluginOptions(wire, options.ipalloc_range))
+    docker.watch.add(plugin)
+    return plugin
 
 
 def open_docker(

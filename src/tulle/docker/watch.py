@@ -14,8 +14,8 @@ from tulle.docker.engine import Engine, EngineRefused, EngineUnreachable, Event,
 
 log = logging.getLogger(__name__)
 
-ACTIONS = ("start", "die", "destroy", "rename")
-"""Of containers; the engine sends no others, however many there are."""
+ACTIONS = ("start", "die", "destroy", "rename", "connect")
+"""Of containers, and of networks ("connect"); the engine sends no others, however many there are."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 """Seconds between two tries to reach an engine that is away: twice as long each time."""
@@ -25,7 +25,7 @@ class Listener(Protocol):
     """Somebody who wants to know. Both are called in the event loop, and must return soon."""
 
     def happened(self, event: Event) -> None:
-        """One of ACTIONS happened to a container."""
+        """One of ACTIONS happened to a container or a network."""
 
     def caught_up(self, containers: Sequence[Summary]) -> None:
         """There was a gap, or this is the beginning: these are all containers now."""
@@ -78,7 +78,7 @@ class Watch:
 
     async def _follow(self) -> None:
         """Until the engine goes away. The list comes after the events have begun, so nothing is between."""
-        wanted = {"type": ["container"], "event": ACTIONS}
+        wanted = {"type": ["container", "network"], "event": ACTIONS}
         async with self._engine.events(wanted, self._newest) as events:
             containers = await self._engine.containers()
             log.info("Docker is there, with %d containers", len(containers))

@@ -1,0 +1,199 @@
+"""Docker's network driver: networks, and containers' places on them (endpoints).
+
+An endpoint is a veth pair whose outer end is a port of tulle's bridge, like that of ``tulle attach``. Docker
+moves the other end into the container, and gives it the address.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from typing import Any
+
+from tulle.docker.plugin import messages
+from tulle.docker.plugin.ipam import Ipam
+from tulle.docker.plugin.messages import (
+    EndpointNote,
+    EndpointRequest,
+    NetworkRemoval,
+    NetworkRequest,
+    Nothing,
+)
+from tulle.docker.plugin.networks import Network, Networks, make_network
+from tulle.errors import UserError
+from tulle.host import endpoints
+from tulle.host.endpoints import Endpoint
+
+Answer = dict[str, Any]
+CONNECTED = 1
+"""A route that leads to an interface, not to a gateway."""
+
+_MULTICAST = "224.0.0.0/4"
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How containers are joined to the network.
+
+    ``prefix`` is what their interfaces are called, before a number; ``resolver`` where they find the DNS
+    server of this host.
+    """
+
+    bridge: str
+    prefix: str
+    mtu: int
+    resolver: IPv4Address | None
+
+
+class Driver:
+    """The handlers of the driver. ``announce`` tells the network who has an address now."""
+
+    def __init__(
+        self,
+        networks: Networks,
+        ipam: Ipam,
+        wire: Wire,
+        announce: Callable[[Endpoint], None],
+        scope: str = "local",
+    ) -> None:
+        self._networks = networks
+        self._ipam = ipam
+        self._wire = wire
+        self._announce = announce
+        self._scope = scope
+        self._endpoints: dict[str, Endpoint] = {}
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a container has come to a network, or has left it."""
+
+    async def start(self) -> None:
+        """Adopt the endpoints that an earlier life of the daemon made."""
+        for found in await endpoints.list_endpoints():
+            self._endpoints[found.endpoint.ident] = found.endpoint
+
+    def endpoints(self) -> list[Endpoint]:
+        """Every endpoint there is."""
+        return list(self._endpoints.values())
+
+    async def capabilities(self) -> Answer:
+        """Networks are this host's own business, unless the driver serves a swarm."""
+        return {"Scope": self._scope, "ConnectivityScope": "global"}
+
+    async def create_network(self, request: NetworkRequest) -> Answer:
+        """``network create``."""
+        network = make_network(request, self._wire.mtu)
+        if not network.dealt_here and self._scope == "local":
+            self._check_dealt_elsewhere(network)
+        self._networks.add(network)
+        return {}
+
+    async def delete_network(self, request: NetworkRemoval) -> Answer:
+        """``network rm``: what was reserved is free again."""
+        network = self._networks.find(request.network_id)
+        self._networks.remove(request.network_id)
+        for text in (*network.reserved, network.gateway) if network is not None else ():
+            if text is not None:
+                await self._ipam.free(IPv4Address(text))
+        return {}
+
+    async def create_endpoint(self, request: EndpointRequest) -> Answer:
+        """A container is about to start, or to be connected: the pair is made now."""
+        network = self._networks.get(request.network_id)
+        ident = endpoints.check_ident(request.endpoint_id)
+        given = request.interface
+        if given is None or not given.address:
+            raise UserError(
+                "Docker gives this endpoint no IPv4 address; make the network with an IPAM driver"
+            )
+        address = messages.interface(given.address)
+        mac = given.mac_address or endpoints.random_mac()
+        endpoint = Endpoint(ident, network.ident, address, mac)
+        if not network.dealt_here:
+            await self._claim(endpoint, network)
+        try:
+            await endpoints.create(endpoint, self._wire.bridge, network.mtu or self._wire.mtu)
+        except UserError:
+            if not network.dealt_here:
+                await self._ipam.free(address.ip)
+            raise
+        self._endpoints[ident] = endpoint
+        return {"Interface": {} if given.mac_address else {"MacAddress": mac}}
+
+    async def delete_endpoint(self, request: EndpointNote) -> Answer:
+        """The container is off the network. One that is not known is off already."""
+        await self.remove(endpoints.check_ident(request.endpoint_id))
+        return {}
+
+    async def remove(self, ident: str) -> None:
+        """Remove an endpoint, and free its address unless our IPAM driver will be told to."""
+        await endpoints.remove(ident)
+        endpoint = self._endpoints.pop(ident, None)
+        if endpoint is None:
+            return
+        network = self._networks.find(endpoint.network)
+        if network is None or not network.dealt_here:
+            await self._ipam.free(endpoint.address.ip)
+
+    async def join(self, request: EndpointNote) -> Answer:
+        """The container gets its interface: what it is called, and what lies behind it."""
+        network = self._networks.get(request.network_id)
+        sandbox = (request.sandbox_key or "").replace(" ", "")
+        first = all(one.sandbox != sandbox or one.ident == request.endpoint_id for one in self.endpoints())
+        endpoint = await self._move(request.endpoint_id, sandbox)
+        if endpoint is None:
+            raise UserError(f"the endpoint {request.endpoint_id[:12]} is gone; start the container again")
+        self._announce(endpoint)
+        self.changed()
+        return {
+            "InterfaceName": {"SrcName": endpoint.inner, "DstPrefix": self._wire.prefix},
+            "Gateway": network.gateway or "",
+            "StaticRoutes": self._routes(network) if first else [],
+        }
+
+    async def leave(self, request: EndpointNote) -> Answer:
+        """The container lets its interface go."""
+        await self._move(request.endpoint_id, "")
+        self.changed()
+        return {}
+
+    async def _move(self, ident: str, sandbox: str) -> Endpoint | None:
+        """Write down which container has the endpoint; None if there is no such endpoint."""
+        endpoint = self._endpoints.get(ident)
+        if endpoint is not None:
+            endpoint = self._endpoints[ident] = replace(endpoint, sandbox=sandbox)
+            await endpoints.describe(endpoint)
+        return endpoint
+
+    async def look(self, request: EndpointNote) -> Answer:
+        """What there is to say of an endpoint."""
+        endpoint = self._endpoints.get(request.endpoint_id)
+        return {"Value": {"bridge port": endpoint.outer} if endpoint is not None else {}}
+
+    async def nothing(self, _request: Nothing) -> Answer:
+        """For what Docker tells but does not concern us."""
+        return {}
+
+    def _routes(self, network: Network) -> list[Answer]:
+        """Multicast, and our resolver; only for the first interface, since Docker takes no route twice."""
+        destinations = [_MULTICAST] if network.multicast else []
+        if self._wire.resolver is not None:
+            destinations.append(f"{self._wire.resolver}/32")
+        return [{"Destination": one, "RouteType": CONNECTED, "NextHop": ""} for one in destinations]
+
+    async def _claim(self, endpoint: Endpoint, network: Network) -> None:
+        """Have an address that Docker chose, if it is ours to give. Raises UserError if it is taken."""
+        if not self._ipam.covers(network.subnet):
+            return
+        try:
+            await self._ipam.claim(endpoint.address.ip, network.subnet)
+        except UserError as error:
+            raise UserError(
+                f"{error}. Docker chose this address and knows nothing of other hosts: make the network with"
+                " --ipam-driver tulle",
+                error.status,
+            ) from None
+
+    def _check_dealt_elsewhere(self, network: Network) -> None:
+        if not self._ipam.covers(network.subnet):
+            raise UserError(
+                f"Docker would deal out the addresses of this network ({network.subnet}), and it knows"
+                " nothing of other hosts; add --ipam-driver tulle (in a compose file: ipam: {driver: tulle})"
+            )

@@ -1,0 +1,124 @@
+"""Names of containers on our networks: what Docker calls them there, at the addresses that they got.
+
+Docker tells a driver nothing of names, so the engine is asked after each event. Names are kept under the
+ident of their address and go when it is freed; a refresh makes them what they should be, whatever was missed.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address
+from urllib.parse import quote
+
+import msgspec
+
+from tulle.api.daemon import DaemonApi, NameRequest
+from tulle.docker.engine import Config, Engine, EngineRefused, EngineUnreachable, Event, Summary
+from tulle.docker.plugin.ipam import Ipam
+from tulle.errors import StorageError, UserError
+
+log = logging.getLogger(__name__)
+
+_SHORT_ID = re.compile(r"[0-9a-f]{12}\Z")
+
+
+class Place(msgspec.Struct, frozen=True, rename="pascal"):
+    """A container on one network."""
+
+    endpoint: str = msgspec.field(name="EndpointID", default="")
+    address: str = msgspec.field(name="IPAddress", default="")
+    aliases: list[str] | None = None
+
+
+class Places(msgspec.Struct, frozen=True, rename="pascal"):
+    """A container on all its networks."""
+
+    networks: dict[str, Place] = msgspec.field(default_factory=dict)
+
+
+class Inspected(msgspec.Struct, frozen=True, rename="pascal"):
+    """What the engine says of a container."""
+
+    name: str
+    config: Config = Config()
+    network_settings: Places = Places()
+
+
+class ContainerNames:
+    """Has the names of containers known as long as they have an address of ours. A listener of the watch."""
+
+    def __init__(self, engine: Engine, daemon: DaemonApi, ipam: Ipam) -> None:
+        self._engine = engine
+        self._daemon = daemon
+        self._ipam = ipam
+        self._waiting: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def happened(self, event: Event) -> None:
+        """A container was connected to a network, or renamed."""
+        if event.kind == "network" and event.action == "connect":
+            self._look_at([event.actor.attributes.get("container", "")])
+        elif event.kind == "container" and event.action == "rename":
+            self._look_at([event.actor.id])
+
+    def caught_up(self, containers: Sequence[Summary]) -> None:
+        """All containers may have changed meanwhile."""
+        self._look_at(one.id for one in containers if one.alive)
+
+    async def stop(self) -> None:
+        """Look at nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _look_at(self, containers: Iterable[str]) -> None:
+        self._waiting.update(filter(None, containers))
+        if self._waiting and self._task is None and self._daemon.dns is not None:
+            self._task = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        """Look at the containers one after the other; those that change meanwhile come again."""
+        try:
+            while self._waiting:
+                container = self._waiting.pop()
+                try:
+                    await self._register(container)
+                except (EngineUnreachable, EngineRefused) as error:
+                    log.debug("names of %s: %s", container[:12], error)
+                except (UserError, StorageError) as error:
+                    log.warning("%s gets no name: %s", container[:12], error)
+        finally:
+            self._task = None
+
+    async def _register(self, container: str) -> None:
+        answer = await self._engine.request("GET", f"/containers/{quote(container, safe='')}/json")
+        try:
+            found = msgspec.json.decode(answer, type=Inspected)
+        except msgspec.MsgspecError as error:
+            raise UserError(f"Docker's answer cannot be understood: {error}") from None
+        holders = await self._ipam.held()
+        for place in found.network_settings.networks.values():
+            address = IPv4Address(place.address) if place.address else None
+            ident = holders.get(address) if address is not None else None
+            if ident is not None and address is not None:
+                await self._set(ident, address, names_of(found, place))
+
+    async def _set(self, ident: str, address: IPv4Address, names: Sequence[str]) -> None:
+        """Have exactly these names at an address."""
+        await self._daemon.dns_remove(NameRequest(ident, None, (address,)))
+        for name in names:
+            try:
+                await self._daemon.dns_add(NameRequest(ident, name, (address,)))
+            except UserError as error:
+                log.info("the container %s is not called %s in DNS: %s", names[0], name, error)
+
+
+def names_of(found: Inspected, place: Place) -> list[str]:
+    """What a container is called: its name, its aliases on the network, and a host name somebody chose."""
+    names = [found.name.lstrip("/")]
+    names += [alias for alias in place.aliases or () if not _SHORT_ID.match(alias)]
+    if found.config.hostname and not _SHORT_ID.match(found.config.hostname):
+        domain = found.config.domainname
+        names.append(f"{found.config.hostname}.{domain}" if domain else found.config.hostname)
+    return list(dict.fromkeys(names))

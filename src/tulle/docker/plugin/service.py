@@ -1,0 +1,182 @@
+"""The plugin as a part of the daemon: its socket, its network in Docker, and its upkeep."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from tulle.api.daemon import DaemonApi
+from tulle.api.sockets import BACKLOG, listen_unix, remove_socket
+from tulle.docker.engine import Engine, EngineRefused, EngineUnreachable, Event, Summary
+from tulle.docker.plugin.driver import Driver, Wire
+from tulle.docker.plugin.ipam import Ipam
+from tulle.docker.plugin.listing import Listed, list_networks
+from tulle.docker.plugin.names import ContainerNames
+from tulle.docker.plugin.networks import Keeper, Networks
+from tulle.docker.plugin.server import calls, make_app
+from tulle.docker.plugin.upkeep import Upkeep
+from tulle.errors import StorageError, UserError
+from tulle.host import endpoints
+from tulle.host.endpoints import Endpoint
+from tulle.host.neighbours import Announcer
+from tulle.host.store import Record
+
+log = logging.getLogger(__name__)
+
+SOCKETS = Path("/run/docker/plugins")
+RECONCILE_INTERVAL = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class PluginOptions:
+    """``name`` is the driver's, and that of the network made for it; ``whole`` is the cluster's range."""
+
+    wire: Wire
+    whole: IPv4Network | None
+    name: str = "tulle"
+    sockets: Path = SOCKETS
+
+
+class Plugin:
+    """A service of the daemon, and a listener of the watch."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        daemon: DaemonApi,
+        store: Keeper,
+        records: Iterable[Record],
+        options: PluginOptions,
+    ) -> None:
+        self._engine = engine
+        self._daemon = daemon
+        self._options = options
+        self._networks = Networks(store, records, daemon.default_subnet)
+        self._ipam = Ipam(daemon, options.whole)
+        self._driver = Driver(self._networks, self._ipam, options.wire, self._announce)
+        self._upkeep = Upkeep(self._driver, self._ipam, self._networks, options.wire.bridge)
+        self._names = ContainerNames(engine, daemon, self._ipam)
+        self._announcer: Announcer | None = None
+        self._runner: web.AppRunner | None = None
+        self._inode = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def path(self) -> Path:
+        """The socket, where Docker finds it by the driver's name."""
+        return self._options.sockets / f"{self._options.name}.sock"
+
+    async def start(self) -> None:
+        """Be there for Docker, if it is installed here; else from when it comes."""
+        self._announcer = Announcer(self._options.wire.bridge)
+        await self._driver.start()
+        if await asyncio.to_thread(os.path.exists, self._engine.socket):
+            await self._listen()
+        self._spawn(self._reconcile_for_ever())
+
+    async def stop(self) -> None:
+        """Be gone, and take our own network along where no container uses it."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._names.stop()
+        await self._remove_network()
+        if self._runner is not None:
+            remove_socket(str(self.path), self._inode)
+            await self._runner.cleanup()
+        if self._announcer is not None:
+            self._announcer.close()
+
+    def happened(self, event: Event) -> None:
+        """Something happened in Docker."""
+        self._names.happened(event)
+
+    def caught_up(self, containers: Sequence[Summary]) -> None:
+        """Docker is there."""
+        self._names.caught_up(containers)
+        self._spawn(self._welcome())
+
+    async def _listen(self) -> None:
+        if self._runner is not None:
+            return
+        self._options.sockets.mkdir(parents=True, exist_ok=True)
+        listener = listen_unix(str(self.path))
+        self._inode = self.path.lstat().st_ino
+        self._runner = web.AppRunner(make_app(calls(self._driver, self._ipam)), access_log=None)
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
+
+    async def _welcome(self) -> None:
+        """Have Docker's networks and ours agree, and our own among them."""
+        await self._listen()
+        listed = await list_networks(self._engine, self._options.name)
+        for one in listed:
+            self._adopt(one)
+        for network in self._networks.all():
+            if network.ident not in {one.id for one in listed}:
+                self._networks.remove(network.ident)
+        if self._options.name not in {one.name for one in listed} and self._daemon.default_subnet is not None:
+            await self._create_network(self._daemon.default_subnet)
+
+    def _adopt(self, listed: Listed) -> None:
+        if self._networks.find(listed.id) is not None:
+            return
+        try:
+            self._networks.add(listed.as_network(self._options.name, self._options.wire.mtu))
+        except UserError as error:
+            log.warning("Docker's network %s cannot be used: %s", listed.name, error)
+
+    async def _create_network(self, subnet: IPv4Network) -> None:
+        name = self._options.name
+        wanted = {
+            "Name": name,
+            "CheckDuplicate": True,
+            "Driver": name,
+            "IPAM": {"Driver": name, "Config": [{"Subnet": str(subnet)}]},
+        }
+        await self._engine.request("POST", "/networks/create", body=wanted)
+        log.info("Docker has a network %s now, %s", name, subnet)
+
+    async def _remove_network(self) -> None:
+        """Docker looks for the driver of each network that it has, so none of ours should be left behind."""
+        try:
+            await self._engine.request("DELETE", f"/networks/{self._options.name}")
+        except EngineRefused as error:
+            if error.status != 404:
+                log.warning("Docker keeps the network %s: %s", self._options.name, error)
+        except EngineUnreachable:
+            return
+
+    def _announce(self, endpoint: Endpoint) -> None:
+        index = endpoints.index_of(endpoint)
+        if self._announcer is not None and index:
+            self._announcer.announce([endpoint.address.ip], endpoint.mac, index)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reconcile_for_ever(self) -> None:
+        while True:
+            try:
+                await self._upkeep.look()
+            except (UserError, StorageError) as error:
+                log.error("Docker's endpoints and addresses could not be made to agree: %s", error)
+            await asyncio.sleep(RECONCILE_INTERVAL)
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    """Do ``work``; what goes wrong with Docker, or with what it asks, is for the log."""
+    try:
+        await work
+    except (UserError, StorageError) as error:
+        log.warning("the network plugin: %s", error)
+    except Exception:
+        log.exception("internal error of the network plugin")

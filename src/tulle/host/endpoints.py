@@ -1,0 +1,176 @@
+"""Endpoints: veth pairs that a container engine moves into its containers by itself.
+
+The outer end is a port of the bridge, as that of every attachment. The inner end waits in the host's
+namespace until the engine takes it, and comes back there when the engine lets it go. As with attachments, the
+outer end's alias says what it is, and there is no other list.
+"""
+
+import asyncio
+import re
+import secrets
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Interface, NetmaskValueError
+from typing import Any
+
+from tulle.errors import UserError
+from tulle.host import netlink, sysctl
+from tulle.host.bridge import bridge_index
+from tulle.host.netlink import KernelRefused, Request, Rtnl
+
+_MARK = "tulle-endpoint"
+_OUTER = re.compile(r"te[0-9a-f]{12}\Z")
+_IDENT = re.compile(r"[0-9a-f]{12,64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A container's place on a network, as the engine calls them.
+
+    ``sandbox`` is the engine's file for the container's namespace, empty before the container has joined.
+    """
+
+    ident: str
+    network: str
+    address: IPv4Interface
+    mac: str
+    sandbox: str = ""
+
+    @property
+    def outer(self) -> str:
+        """The name of the end at the bridge."""
+        return f"te{self.ident[:12]}"
+
+    @property
+    def inner(self) -> str:
+        """The name of the end for the container, as long as it has not got it."""
+        return f"ti{self.ident[:12]}"
+
+    @property
+    def alias(self) -> str:
+        """What the outer end carries."""
+        words = (_MARK, self.ident, self.network, str(self.address), self.mac, self.sandbox or "-")
+        return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An endpoint that exists. ``taken``: a container has its inner end; ``joined``: the outer is a port."""
+
+    endpoint: Endpoint
+    index: int
+    taken: bool
+    joined: bool
+
+
+def check_ident(ident: str) -> str:
+    """An id as the engine makes them, fit to name interfaces by. Raises UserError."""
+    if not _IDENT.match(ident):
+        raise UserError(f"{ident[:70]!r} is not an endpoint id of Docker's")
+    return ident
+
+
+def random_mac() -> str:
+    """A locally administered unicast address."""
+    first, *rest = secrets.token_bytes(6)
+    return bytes([first & 0xFC | 0x02, *rest]).hex(":")
+
+
+async def create(endpoint: Endpoint, bridge: str, mtu: int) -> int:
+    """Make the pair, in place of one that is there; answers the index of the outer end. Raises UserError."""
+    return await asyncio.to_thread(_create, endpoint, bridge, mtu)
+
+
+async def describe(endpoint: Endpoint) -> None:
+    """Correct what is written at the outer end. Raises UserError."""
+    await _changing([netlink.set_named_link(endpoint.outer, [("IFLA_IFALIAS", endpoint.alias)])])
+
+
+async def remove(ident: str) -> None:
+    """Remove an endpoint's pair, wherever its inner end is; none there is no error. Raises UserError."""
+    await _changing([netlink.delete_named_link(f"te{ident[:12]}")])
+
+
+async def list_endpoints() -> list[Found]:
+    """Every endpoint, also those that an earlier life of the daemon made."""
+    return await asyncio.to_thread(_list)
+
+
+def index_of(endpoint: Endpoint) -> int:
+    """The index of the outer end, 0 if it is gone."""
+    try:
+        return socket.if_nametoindex(endpoint.outer)
+    except OSError:
+        return 0
+
+
+async def join_again(found: Found, bridge: str) -> None:
+    """Make the outer end a port of the bridge, which is new. Raises UserError."""
+    port = [("IFLA_MASTER", bridge_index(bridge))]
+    await _changing([netlink.set_named_link(found.endpoint.outer, port, up=True)])
+
+
+async def _changing(requests: list[Request]) -> None:
+    def change() -> None:
+        with Rtnl() as rtnl:
+            rtnl.send(requests)
+
+    try:
+        await asyncio.to_thread(change)
+    except KernelRefused as error:
+        raise _refused(error) from error
+
+
+def _create(endpoint: Endpoint, bridge: str, mtu: int) -> int:
+    master = bridge_index(bridge)
+    inner = [("IFLA_IFNAME", endpoint.inner), ("IFLA_ADDRESS", endpoint.mac), ("IFLA_MTU", mtu)]
+    data = {"attrs": [("VETH_INFO_PEER", {"attrs": inner})]}
+    kind = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", data)]}
+    pair = [("IFLA_IFNAME", endpoint.outer), ("IFLA_MTU", mtu), ("IFLA_LINKINFO", kind)]
+    port = [("IFLA_IFALIAS", endpoint.alias), ("IFLA_MASTER", master)]
+    with Rtnl() as rtnl:
+        try:
+            rtnl.send([netlink.delete_named_link(endpoint.outer)])
+            rtnl.send([netlink.new_link(pair)])
+            sysctl.write({f"ipv6/conf/{endpoint.outer}/{key}": value for key, value in _IPV6})
+            rtnl.send([netlink.set_named_link(endpoint.outer, port, up=True)])
+        except KernelRefused as error:
+            rtnl.send([netlink.delete_named_link(endpoint.outer)])
+            raise _refused(error) from error
+        return socket.if_nametoindex(endpoint.outer)
+
+
+_IPV6 = (("disable_ipv6", "1"), ("accept_ra", "0"))
+
+
+def _list() -> list[Found]:
+    with Rtnl() as rtnl:
+        return list(_found(rtnl.dump(Request(netlink.GETLINK, 0, {}, []))))
+
+
+def _found(links: list[Any]) -> Iterator[Found]:
+    for link in links:
+        if not _OUTER.match(link.get_attr("IFLA_IFNAME")):
+            continue
+        endpoint = from_alias(link.get_attr("IFLA_IFALIAS"))
+        if endpoint is not None:
+            taken = link.get_attr("IFLA_LINK_NETNSID") is not None
+            joined = link.get_attr("IFLA_MASTER") is not None
+            yield Found(endpoint, link["index"], taken, joined)
+
+
+def from_alias(alias: str | None) -> Endpoint | None:
+    """The endpoint behind an alias, or None if the alias is not one of an endpoint."""
+    words = (alias or "").split(" ")
+    if len(words) != 6 or words[0] != _MARK:
+        return None
+    _mark, ident, network, address, mac, sandbox = words
+    try:
+        return Endpoint(ident, network, IPv4Interface(address), mac, "" if sandbox == "-" else sandbox)
+    except (AddressValueError, NetmaskValueError):
+        return None
+
+
+def _refused(error: KernelRefused) -> UserError:
+    return UserError(f"the container could not be joined to tulle's bridge: {error.strerror}", 500)
