@@ -14,9 +14,12 @@ from tulle.datapath.carrier import EARLY
 from tulle.datapath.tapframe import ETHERNET_HEADER
 from tulle.errors import BadMessage
 
-INTERVAL = 0.5
+INTERVAL = 0.8
+"""Seconds between probes of a path that answers."""
+RETRY = 0.5
+"""Seconds between probes of a path that does not."""
 HURRY = 0.1
-"""Seconds between probes while answers fail to come: a lost path must be known as such in well under two."""
+"""Seconds between probes as soon as an answer fails to come: a lost path must be known in under two."""
 LOST_AFTER = 4
 """Unanswered probes of full size, one after the other, that mean the path is lost."""
 BACK_AFTER = 2
@@ -87,6 +90,8 @@ class EchoJudge:
         self.small_passes = False
         """While unhealthy: small frames are answered, so it is the size that does not pass."""
         self.next_turn = now
+        self._planned = now
+        """When to ask next if all answers come."""
         self._lost, self._asked = 0.0, 0
         self._pace = 1
         self._doubted = False
@@ -104,8 +109,9 @@ class EchoJudge:
             self._forgive(now)
         else:
             self._judge(now)
+        asked = [self._ask(True, now)] if self.healthy else [self._ask(True, now), self._ask(False, now)]
         self.next_turn = self._following(now)
-        return [self._ask(True, now)] if self.healthy else [self._ask(True, now), self._ask(False, now)]
+        return asked
 
     def answered(self, sequence: int, now: float) -> None:
         """An answer to one of our questions has come, in time or late."""
@@ -124,10 +130,7 @@ class EchoJudge:
         if self._row >= BACK_AFTER:
             self.healthy = True
             self.small_passes = False
-        elif not self.healthy:
-            self.next_turn = now
-        if self.healthy and self._pace > 1:
-            self.next_turn = self._moment_after(now + (self._pace - 0.5) * INTERVAL)
+        self.next_turn = self._unless_silent() if self.healthy else now
 
     def asked_again(self, sequence: int, now: float) -> None:
         """A question was repeated; it is answered in time if it is from now on."""
@@ -138,7 +141,8 @@ class EchoJudge:
     def relax(self, pace: int, now: float) -> None:
         """Ask only every ``pace`` intervals while answers come; silence is looked into as soon as ever."""
         self._pace = pace
-        self.next_turn = min(self.next_turn, now + pace * INTERVAL)
+        self._planned = min(self._planned, now + pace * INTERVAL)
+        self.next_turn = min(self.next_turn, self._planned)
 
     def doubt(self, now: float) -> None:
         """Something speaks against the path: look into it at once, as if an answer had failed to come."""
@@ -162,12 +166,16 @@ class EchoJudge:
         return self.unanswered or self._doubted
 
     def _following(self, now: float) -> float:
-        """When the next turn is: an interval from now, at the moment that this path shares with others."""
+        """When the next turn is."""
+        self._planned = self._moment_after(now + (self._pace - 0.5) * INTERVAL)
         if not self.healthy:
-            return now + INTERVAL
-        if self.shaky:
-            return now + HURRY
-        return self._moment_after(now + INTERVAL / 2)
+            return now + RETRY
+        return now + HURRY if self.shaky else self._unless_silent()
+
+    def _unless_silent(self) -> float:
+        """As planned, at the moment that this path shares with others, or when an answer is overdue."""
+        due = (question.patience_ends for question in self._open.values() if question.full)
+        return min(self._planned, *due, math.inf)
 
     def _moment_after(self, time: float) -> float:
         return math.ceil((time - self._moment) / INTERVAL) * INTERVAL + self._moment

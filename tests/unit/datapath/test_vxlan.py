@@ -118,7 +118,7 @@ def test_a_native_peer_is_established_by_its_kernel_alone() -> None:
 
 def test_probes_have_full_size_and_name_the_peer() -> None:
     w = world()
-    w.run(5)
+    w.run(8)
     echoes = [frame for frame in w.sent if frame.ethertype == ECHO_ETHERTYPE]
     assert all((frame.dst, frame.src, frame.way) == (OTHER, ME, Way.DIRECT) for frame in echoes)
     assert len([frame for frame in echoes if len(frame.payload) + 14 == FULL]) >= 10
