@@ -38,11 +38,11 @@ ListenAddress = TcpAddress | UnixAddress
 
 
 def parse_listen(text: str) -> ListenAddress:
-    """Any of the three forms; ``unix:///path`` works too. Raises UserError."""
+    """Any of the three forms; ``unix:///path`` and ``tcp://ip:port`` work too. Raises UserError."""
     path = text.removeprefix("unix://")
     if path.startswith("/"):
         return UnixAddress(check_socket_path(path))
-    return parse_tcp(text)
+    return parse_tcp(text.removeprefix("tcp://"))
 
 
 def parse_tcp(text: str, default_port: int | None = None) -> TcpAddress:

@@ -18,6 +18,8 @@ class Flag(NamedTuple):
     text: str
     default: str = ""
     hidden: bool = False
+    short: str = ""
+    """A letter that also spells it; such a flag may be given several times."""
 
     @property
     def spelling(self) -> str:
@@ -63,6 +65,30 @@ FLAGS = (
         "Docker's API, a unix socket; '' for none.",
         "DOCKER_HOST or /var/run/docker.sock",
     ),
+    Flag("no_plugin", None, "Offer Docker no network driver."),
+    Flag("no_proxy", None, "Offer no Docker API proxy."),
+    Flag(
+        "proxy_listen",
+        "ADDR",
+        "Where the Docker API proxy listens, may be repeated: unix:///PATH or tcp://IP:PORT.",
+        "docker.sock beside the control socket",
+        short="-H",
+    ),
+    Flag("hostname_from_label", "LABEL", "Proxy: a container's host name is the value of this label of it."),
+    Flag(
+        "hostname_match", "REGEXP", "Proxy: otherwise it is its name, of which the part that matches", "(.*)"
+    ),
+    Flag("hostname_replacement", "TEXT", "is replaced by this.", "$1"),
+    Flag("rewrite_inspect", None, "Proxy: show the address on this network in `docker inspect`."),
+    Flag("no_default_ipalloc", None, "Proxy: attach only containers with TULLE_CIDR in their environment."),
+    Flag("no_rewrite_hosts", None, "Proxy: leave the containers' /etc/hosts alone."),
+    Flag("no_multicast_route", None, "Proxy: do not send the containers' multicast into this network."),
+    Flag("without_dns", None, "Proxy: give the containers neither our DNS server nor a host name."),
+    Flag("tls", None, "Proxy: TLS for clients on TCP."),
+    Flag("tlsverify", None, "Proxy: TLS, and only for clients whose certificate the CA has signed."),
+    Flag("tlscacert", "FILE", "Proxy: certificate of that CA."),
+    Flag("tlscert", "FILE", "Proxy: its own certificate."),
+    Flag("tlskey", "FILE", "Proxy: the key of its certificate."),
     Flag("bridge", "NAME", "Name of the bridge.", "{bridge}"),
     Flag("interface", "NAME", "Name of the interface in containers.", "{interface}"),
     Flag("log_level", "LEVEL", "debug, info, warning or error.", "info"),
@@ -82,7 +108,8 @@ def _option(flag: Flag, personality: Personality) -> click.Option:
     variable = f"{personality.environment}_{flag.field.upper()}"
     switch = flag.metavar is None
     return click.Option(
-        [flag.spelling, flag.field],
+        [*filter(None, [flag.short]), flag.spelling, flag.field],
+        multiple=bool(flag.short),
         is_flag=switch,
         default=None,
         type=bool if switch else str,

@@ -52,19 +52,12 @@ def launch(personality: Personality) -> click.Command:
     )
 
 
+PARTS = ("plugin", "proxy")
+
+
 def _turned_off() -> list[click.Option]:
-    """Weave Net's scripts turn these parts off; here they are not there to begin with."""
-
-    def refuse(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-        if value not in (None, "false"):
-            raise click.UsageError(
-                f"--{param.name} is not part of this version; only --{param.name}=false", ctx
-            )
-
-    return [
-        click.Option([f"--{name}"], metavar="false", hidden=True, expose_value=False, callback=refuse)
-        for name in ("plugin", "proxy")
-    ]
+    """Weave Net's scripts turn these parts off with ``--plugin=false`` and ``--proxy=false``."""
+    return [click.Option([f"--{name}"], type=bool, metavar="BOOL", hidden=True) for name in PARTS]
 
 
 def _guarded(personality: Personality) -> Callable[..., None]:
@@ -75,7 +68,10 @@ def _guarded(personality: Personality) -> Callable[..., None]:
 
         session = ctx.find_object(Session)
         assert session is not None
-        flags = {name: value for name, value in given.items() if value is not None}
+        flags = {name: value for name, value in given.items() if value not in (None, ())}
+        for part in PARTS:
+            if flags.pop(part, True) is False:
+                flags[f"no_{part}"] = True
         _warn_of_password(ctx)
         if personality is WEAVE:
             note_unused_variables()

@@ -6,6 +6,7 @@ comes, and survive its end; and one that fails takes none of the others with it.
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from tulle.api.daemon import DaemonApi
@@ -13,8 +14,11 @@ from tulle.daemon.options import LaunchOptions
 from tulle.docker.engine import DEFAULT_SOCKET, Engine
 from tulle.docker.plugin.driver import Wire
 from tulle.docker.plugin.service import Plugin, PluginOptions
+from tulle.docker.proxy.create import Joining
+from tulle.docker.proxy.service import Proxy
 from tulle.docker.watch import Watch
 from tulle.errors import UserError
+from tulle.host import resolv_conf
 from tulle.host.store import Change, Record, Store
 
 _KIND, _SOCKET = "docker", "socket"
@@ -65,7 +69,12 @@ def services_of(
     docker: Docker, daemon: DaemonApi, options: LaunchOptions, store: Store, records: Iterable[Record]
 ) -> Sequence[Service]:
     """What this daemon offers to Docker: the network plugin, the proxy."""
-    return [_plugin(docker, daemon, options, store, records)]
+    services: list[Service] = []
+    if not options.no_plugin:
+        services.append(_plugin(docker, daemon, options, store, records))
+    if not options.no_proxy:
+        services.append(_proxy(docker, daemon, options))
+    return services
 
 
 def _plugin(
@@ -77,6 +86,12 @@ def _plugin(
     plugin = Plugin(docker.engine, daemon, store, records, PluginOptions(wire, options.ipalloc_range))
     docker.watch.add(plugin)
     return plugin
+
+
+def _proxy(docker: Docker, daemon: DaemonApi, options: LaunchOptions) -> Proxy:
+    search = resolv_conf.read(Path(options.resolv_conf)).search
+    joining = Joining(options, options.wait_directory, daemon.dns, search)
+    return Proxy(daemon, docker.engine, joining, options.proxy_addresses)
 
 
 def open_docker(

@@ -13,10 +13,19 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from tulle.api.addresses import parse_ip, parse_subnet
-from tulle.api.listen import ListenAddress, TcpAddress, check_socket_path, parse_listen, parse_tcp
+from tulle.api.listen import (
+    ListenAddress,
+    TcpAddress,
+    UnixAddress,
+    check_socket_path,
+    parse_listen,
+    parse_tcp,
+)
 from tulle.api.names import check_target
 from tulle.daemon import values
 from tulle.daemon.bootstrap import Bootstrap, Consensus, parse_bootstrap
+from tulle.docker.proxy.options import SWITCHES as PROXY_SWITCHES
+from tulle.docker.proxy.options import ProxyOptions, hostname_match
 from tulle.errors import UserError
 from tulle.mesh.peername import PeerName
 
@@ -26,7 +35,7 @@ Raw = Mapping[str, str | bool | Sequence[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class LaunchOptions:
+class LaunchOptions(ProxyOptions):
     """How a daemon runs. ``conn_limit`` 0 means no limit; ``ipalloc_range`` None turns allocation off.
 
     ``name`` None: the one in the state directory, made at first start. ``dns_listen`` None: the bridge's own
@@ -62,6 +71,7 @@ class LaunchOptions:
     status_addr: ListenAddress | None = None
     metrics_addr: ListenAddress | None = None
     docker_api: str | None = None
+    no_plugin: bool = False
     log_level: str = "info"
     state_dir: str = "/var/lib/tulle"
     socket: str = "/run/tulle/tulle.sock"
@@ -70,6 +80,16 @@ class LaunchOptions:
     def default_subnet(self) -> IPv4Network | None:
         """Where addresses come from when no subnet is named; None with allocation off."""
         return self.ipalloc_default_subnet or self.ipalloc_range
+
+    @property
+    def proxy_addresses(self) -> tuple[ListenAddress, ...]:
+        """Where the Docker API proxy listens: by default beside the control socket."""
+        return self.proxy_listen or (UnixAddress(os.path.join(os.path.dirname(self.socket), "docker.sock")),)
+
+    @property
+    def wait_directory(self) -> str:
+        """What containers made through the proxy have mounted; it has to outlast a reboot, as they do."""
+        return os.path.join(self.state_dir, "wait")
 
     @property
     def log_path(self) -> str:
@@ -129,13 +149,20 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "status_addr": _optional(parse_listen),
     "metrics_addr": _optional(parse_listen),
     "docker_api": lambda text: values.docker_socket(text) if text else "",
+    "hostname_from_label": str,
+    "hostname_match": hostname_match,
+    "hostname_replacement": str,
+    "tlscacert": _path,
+    "tlscert": _path,
+    "tlskey": _path,
     "log_level": values.log_level,
     "state_dir": _path,
     "socket": lambda text: check_socket_path(_path(text)),
 }
-"""Flags with a value. The others are switches, except ``peers``, a list."""
+"""Flags with a value. The others are switches or lists."""
 
-SWITCHES = ("resume", "no_discovery", "no_fastdp", "no_dns")
+LISTS: Mapping[str, Callable[[str], Any]] = {"peers": check_target, "proxy_listen": parse_listen}
+SWITCHES = ("resume", "no_discovery", "no_fastdp", "no_dns", "no_plugin", *PROXY_SWITCHES)
 
 
 def parse_options(raw: Raw) -> LaunchOptions:
@@ -151,9 +178,9 @@ def parse_options(raw: Raw) -> LaunchOptions:
 
 def _parse(flag: str, value: str | bool | Sequence[str]) -> Any:
     try:
-        if flag == "peers":
+        if flag in LISTS:
             assert not isinstance(value, (str, bool))
-            return tuple(dict.fromkeys(check_target(peer) for peer in value))
+            return tuple(dict.fromkeys(map(LISTS[flag], value)))
         if flag in SWITCHES:
             return value if isinstance(value, bool) else values.boolean(str(value))
         return PARSERS[flag](str(value))

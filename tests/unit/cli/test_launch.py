@@ -247,7 +247,9 @@ WRONG = [
     ("--log-level loud", "--log-level: 'loud' is not a log level"),
     ("--resume h2", "--resume: it takes the peers of the last run"),
     ("h2:0", "PEER: 'h2:0' is not a peer"),
-    ("--plugin=true", "--plugin is not part of this version"),
+    ("--plugin=maybe", "'maybe' is not a valid boolean"),
+    ("--hostname-match=(", "--hostname-match: '(' is not a regular expression"),
+    ("--proxy-listen nowhere", "--proxy-listen: 'nowhere' is not an address"),
     (f"--socket /{'x' * 110}", "is too long"),
     ("--state-dir=", "must not be empty"),
 ]

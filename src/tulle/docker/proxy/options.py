@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from tulle.api.listen import ListenAddress
 from tulle.errors import UserError
 
 DEFAULT_MATCH, DEFAULT_REPLACEMENT = "(.*)", "$1"
@@ -13,12 +14,12 @@ _GROUP = re.compile(r"\$(?:(\w+)|\{(\w+)\}|(\$))")
 class ProxyOptions:
     """How containers that are made through the proxy join.
 
-    ``proxy_listen``: where it listens (``unix://PATH``, a path, ``tcp://IP:PORT`` or ``IP:PORT``); empty: on
-    ``docker.sock`` beside the control socket. ``without_dns`` leaves resolver and host name alone.
+    ``proxy_listen``: where it listens; empty: the usual place. ``without_dns`` leaves resolver and host name
+    alone. ``tls``: clients on TCP must speak it; ``tlsverify``: and show a certificate of ``tlscacert``.
     """
 
     no_proxy: bool = False
-    proxy_listen: tuple[str, ...] = ()
+    proxy_listen: tuple[ListenAddress, ...] = ()
     hostname_from_label: str = ""
     hostname_match: str = DEFAULT_MATCH
     hostname_replacement: str = DEFAULT_REPLACEMENT

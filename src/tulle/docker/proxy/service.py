@@ -19,15 +19,13 @@ from tulle.docker.gate import Gate
 from tulle.docker.proxy.create import Joining, addresses_wanted
 from tulle.docker.proxy.handler import Handler
 from tulle.docker.proxy.stream import PlainStream, Stream, TlsStream
+from tulle.docker.proxy.tls import server_context
 
 log = logging.getLogger(__name__)
 
 
 class Proxy:
-    """Containers made through it join before their command runs.
-
-    ``tls`` None: plain text on TCP too. Unix sockets never use it.
-    """
+    """Containers made through it join before their command runs."""
 
     def __init__(
         self,
@@ -35,13 +33,12 @@ class Proxy:
         engine: Engine,
         joining: Joining,
         addresses: Sequence[ListenAddress],
-        tls: ssl.SSLContext | None,
     ) -> None:
         self._daemon = daemon
         self._engine = engine
         self._joining = joining
         self._addresses = addresses
-        self._tls = tls
+        self._tls: ssl.SSLContext | None = None
         self._gate = Gate(Path(joining.directory), self._attach)
         self._handler = Handler(daemon, engine, self._gate, joining, self._dial)
         self._listeners: list[tuple[ListenAddress, socket.socket, int]] = []
@@ -49,6 +46,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Open the gate, then the listeners. Raises UserError or OSError."""
+        self._tls = server_context(self._joining.options)
         await self._gate.start()
         try:
             for address in self._addresses:
