@@ -50,13 +50,15 @@ class Request:
 
     def with_body(self, body: bytes) -> bytes:
         """The whole request, with another body than it came with."""
-        framing = (b"content-length", b"transfer-encoding")
+        framing = (b"content-length", b"transfer-encoding", b"expect")
         kept = [(name, value) for name, value in self.headers if name.lower() not in framing]
         kept.append((b"Content-Length", str(len(body)).encode()))
         return replace(self, headers=kept).head() + body
 
     async def read_body(self, client: Stream) -> bytes:
         """All of the body, which this takes from the stream. Raises Malformed."""
+        if self.parser.they_are_waiting_for_100_continue:
+            await client.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await _body(self.parser, client, "request")
 
 
