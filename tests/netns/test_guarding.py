@@ -239,7 +239,8 @@ def test_what_the_kernel_did_not_tell_is_found_by_looking(host: Namespace, run: 
     async def scenario() -> None:
         firewall = Firewall(CONFIG, interval=0.05)
         await firewall.start()
-        asyncio.get_running_loop().remove_reader(firewall._socket)
+        assert firewall._news is not None
+        firewall._news.close()
         host.nft("flush ruleset")
         await asyncio.to_thread(wait_until, lambda: firewall.remade)
         await firewall.stop()
@@ -265,7 +266,8 @@ def test_a_change_of_peers_over_a_flushed_table_makes_it_anew(host: Namespace, r
     async def scenario() -> None:
         firewall = Firewall(CONFIG, interval=600)
         await firewall.start()
-        asyncio.get_running_loop().remove_reader(firewall._socket)
+        assert firewall._news is not None
+        firewall._news.close()
         host.nft("flush ruleset")
         await firewall.set_peers(["192.168.7.2"])
         assert await firewall.check()

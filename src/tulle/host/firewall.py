@@ -6,32 +6,26 @@ often than a few times a second, and now and then in any case.
 
 import asyncio
 import contextlib
-import errno
 import logging
-import socket
-import struct
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 
 from tulle.errors import UserError
 from tulle.host import foreign, legacy, nft, rules
+from tulle.host.news import NETFILTER, NFTABLES, News, attributes, messages
 from tulle.host.nft import Command, NftRefused
 from tulle.host.rules import PEERS_4, PEERS_6, Exposed, FirewallConfig
 
 _log = logging.getLogger(__name__)
 
-_NETFILTER = 12
-_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
-_NFTABLES_GROUP = 7
-_HEADER = struct.Struct("=IHHII")
 _GENERIC = 4
-_INET = 1
+"""Bytes before the attributes: the first is the family of addresses."""
+_INET = b"\x01"
 _REMOVALS = {10 << 8 | kind for kind in (2, 5, 8, 11, 14)}
 """Table, chain, rule, set and element deleted."""
 _NEWCHAIN = 10 << 8 | 3
 _TABLE_NAME, _HOOK = 1, 4
-_TYPE_BITS = 0x3FFF
 _SILENT_INTERVAL = 10.0
 """Seconds between looks at what changes without a word."""
 
@@ -51,7 +45,7 @@ class Firewall:
         self._exposed: tuple[Exposed, ...] = ()
         self._turn = asyncio.Lock()
         self._look = asyncio.Event()
-        self._socket: socket.socket | None = None
+        self._news: News | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self, exposed: Sequence[Exposed] = ()) -> None:
@@ -63,7 +57,7 @@ class Firewall:
         async with self._turn:
             self._peers = _listed_peers(await self._list())
             await self._load()
-        self._subscribe()
+        self._news = News(NETFILTER, NFTABLES, self._hear, self._look.set)
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -72,10 +66,9 @@ class Firewall:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
             self._watcher = None
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
+        if self._news is not None:
+            self._news.close()
+            self._news = None
 
     async def remove(self) -> None:
         """Stop watching and remove the table."""
@@ -148,27 +141,9 @@ class Firewall:
         wanted = [(chain, comment) for chain, comment, _ in rules.all_rules(self.config, self._exposed)]
         return sorted(there, key=str) == sorted(wanted, key=str) and _listed_peers(listed) == self._peers
 
-    def _subscribe(self) -> None:
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, _NETFILTER
-        )
-        self._socket.bind((0, 0))
-        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
-        asyncio.get_running_loop().add_reader(self._socket, self._read)
-
-    def _read(self) -> None:
-        assert self._socket is not None
-        try:
-            data = self._socket.recv(1 << 18)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
+    def _hear(self, data: bytes) -> None:
+        if removes_from(data, self.config.table) or changes_base_chain(data):
             self._look.set()
-        else:
-            if removes_from(data, self.config.table) or changes_base_chain(data):
-                self._look.set()
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -198,32 +173,16 @@ def removes_from(data: bytes, table: str) -> bool:
     """Whether the messages in a netlink datagram tell of something deleted in our table, or of all of it."""
     name = table.encode() + b"\0"
     return any(
-        kind in _REMOVALS and family == _INET and dict(attributes).get(_TABLE_NAME) == name
-        for kind, family, attributes in _messages(data)
+        kind in _REMOVALS and body[:1] == _INET and dict(attributes(body[_GENERIC:])).get(_TABLE_NAME) == name
+        for kind, body in messages(data)
     )
 
 
 def changes_base_chain(data: bytes) -> bool:
     """Whether they tell of a chain that is hooked somewhere: made, or given another policy."""
-    return any(kind == _NEWCHAIN and _HOOK in dict(attributes) for kind, _, attributes in _messages(data))
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, list[tuple[int, bytes]]]]:
-    """The type, family and attributes (type, content) of each message in a datagram."""
-    offset = 0
-    while offset + _HEADER.size + _GENERIC <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, offset)
-        body = data[offset + _HEADER.size + _GENERIC : offset + length]
-        yield kind, data[offset + _HEADER.size], list(_attributes(body))
-        offset += max((length + 3) & ~3, _HEADER.size)
-
-
-def _attributes(body: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + 4 <= len(body):
-        length, kind = struct.unpack_from("=HH", body, offset)
-        yield kind & _TYPE_BITS, body[offset + 4 : offset + length]
-        offset += max((length + 3) & ~3, 4)
+    return any(
+        kind == _NEWCHAIN and _HOOK in dict(attributes(body[_GENERIC:])) for kind, body in messages(data)
+    )
 
 
 def _plain(address: str) -> str:

@@ -5,7 +5,6 @@ nothing is missed for good. Reports of other hosts do not count: those hosts spe
 """
 
 import asyncio
-import errno
 import logging
 import socket
 import struct
@@ -17,6 +16,7 @@ from tulle.datapath.groups.record import Group, parse_group
 from tulle.errors import BadMessage
 from tulle.host import netlink, sysctl
 from tulle.host.netlink import Rtnl
+from tulle.host.news import MEMBERSHIPS, ROUTING, News, attributes, messages
 
 _log = logging.getLogger(__name__)
 
@@ -35,11 +35,8 @@ _ENTRY = struct.Struct("=IBBH16s2s2x")
 _NEWMDB, _GETMDB = 84, 86
 """The bridge's code gives its answers the type of the question."""
 _ERROR, _DONE = 2, 3
-_MDB_GROUP = 26
-_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _MDB, _ROUTERS = 1, 2
 _MDB_ENTRY, _ENTRY_INFO, _ROUTER_PORT = 1, 1, 1
-_TYPE_BITS = 0x3FFF
 _LENGTHS = {b"\x08\x00": 4, b"\x86\xdd": 16}
 """How long a group's address is, by its Ethernet type. Other entries are hardware addresses."""
 
@@ -65,17 +62,12 @@ class GroupWatch:
         self._on_change = on_change
         self._known: Joined | None = None
         self._stirred = asyncio.Event()
-        self._socket: socket.socket | None = None
+        self._news: News | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin; the running event loop does the work."""
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0
-        )
-        self._socket.bind((0, 0))
-        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _MDB_GROUP)
-        asyncio.get_running_loop().add_reader(self._socket, self._read)
+        self._news = News(ROUTING, MEMBERSHIPS, lambda _: self._stirred.set(), self._stirred.set)
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -84,23 +76,9 @@ class GroupWatch:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
-
-    def _read(self) -> None:
-        """The kernel told of a change, or could not since there were too many."""
-        assert self._socket is not None
-        try:
-            while self._socket.recv(1 << 16):
-                self._stirred.set()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            self._stirred.set()
+        if self._news is not None:
+            self._news.close()
+            self._news = None
 
     async def _watch(self) -> None:
         while True:
@@ -146,7 +124,7 @@ def found_in(messages: Iterator[bytes], bridge: int, foreign: int) -> Joined:
     routers: set[int] = set()
     for message in messages:
         if _PORT_MESSAGE.unpack_from(message)[1] == bridge:
-            for kind, content in _attributes(message[_PORT_MESSAGE.size :]):
+            for kind, content in attributes(message[_PORT_MESSAGE.size :]):
                 if kind == _MDB:
                     groups |= {group for port, group in _entries(content) if port != foreign}
                 elif kind == _ROUTERS:
@@ -175,23 +153,20 @@ def _dump() -> Iterator[bytes]:
         asking.send(_HEADER.pack(_HEADER.size + len(body), _GETMDB, flags, 1, 0) + body)
         while True:
             data = asking.recv(1 << 18)
-            offset = 0
-            while offset + _HEADER.size <= len(data):
-                length, kind, *_ = _HEADER.unpack_from(data, offset)
+            for kind, content in messages(data):
                 if kind == _DONE:
                     return
                 if kind == _ERROR:
-                    (code,) = struct.unpack_from("=i", data, offset + _HEADER.size)
+                    (code,) = struct.unpack_from("=i", content)
                     raise OSError(-code, "the kernel does not list multicast groups")
                 if kind in (_NEWMDB, _GETMDB):
-                    yield data[offset + _HEADER.size : offset + length]
-                offset += (length + 3) & ~3
+                    yield content
 
 
 def _entries(content: bytes) -> Iterator[tuple[int, Group]]:
     """The port and the group of each membership. The bridge itself is the port of those of the host."""
-    for outer, inner in _attributes(content):
-        for kind, entry in _attributes(inner) if outer == _MDB_ENTRY else ():
+    for outer, inner in attributes(content):
+        for kind, entry in attributes(inner) if outer == _MDB_ENTRY else ():
             if kind == _ENTRY_INFO and len(entry) >= _ENTRY.size:
                 port, _state, _flags, _vlan, address, ethertype = _ENTRY.unpack_from(entry)
                 if ethertype in _LENGTHS:
@@ -202,14 +177,6 @@ def _entries(content: bytes) -> Iterator[tuple[int, Group]]:
 
 
 def _router_ports(content: bytes) -> Iterator[int]:
-    for kind, port in _attributes(content):
+    for kind, port in attributes(content):
         if kind == _ROUTER_PORT and len(port) >= 4:
             yield int.from_bytes(port[:4], "little")
-
-
-def _attributes(body: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + 4 <= len(body):
-        length, kind = struct.unpack_from("=HH", body, offset)
-        yield kind & _TYPE_BITS, body[offset + 4 : offset + length]
-        offset += max((length + 3) & ~3, 4)

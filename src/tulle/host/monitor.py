@@ -1,18 +1,15 @@
 """Noticing that a container is gone: the kernel tells when the host's end of its veth pair disappears."""
 
 import asyncio
-import errno
 import socket
 import struct
 from collections.abc import Callable
 
 from tulle.host.attachments import Attachment
+from tulle.host.news import LINKS, ROUTING, News, messages
 
-_HEADER = struct.Struct("=IHHII")
 _LINK = struct.Struct("=BxHi")
 _DELLINK = 17
-_LINK_GROUP = 1
-_MESSAGES_PER_TURN = 64
 
 
 class Monitor:
@@ -26,24 +23,19 @@ class Monitor:
         self._on_gone = on_gone
         self._interval = interval
         self._watched: dict[int, Attachment] = {}
-        self._socket: socket.socket | None = None
+        self._news: News | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Listen to the kernel. Attachments that are watched from now on are not missed."""
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0
-        )
-        self._socket.bind((0, _LINK_GROUP))
-        asyncio.get_running_loop().add_reader(self._socket, self._read)
+        self._news = News(ROUTING, LINKS, self._hear, self.check)
         self._look_again()
 
     def stop(self) -> None:
         """Stop listening; what is watched stays as it is."""
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
+        if self._news is not None:
+            self._news.close()
+            self._news = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -77,20 +69,9 @@ class Monitor:
         if attachment is not None:
             self._on_gone(attachment)
 
-    def _read(self) -> None:
-        assert self._socket is not None
-        for _ in range(_MESSAGES_PER_TURN):
-            try:
-                data = self._socket.recv(1 << 16)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                self.check()
-                continue
-            for index in removed_links(data):
-                self._report(index)
+    def _hear(self, data: bytes) -> None:
+        for index in removed_links(data):
+            self._report(index)
 
 
 def removed_links(data: bytes) -> list[int]:
@@ -98,15 +79,12 @@ def removed_links(data: bytes) -> list[int]:
 
     A bridge says the same of a port that merely leaves it, in messages of its own family: not these.
     """
-    indexes = []
-    offset = 0
-    while offset + _HEADER.size + _LINK.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, offset)
-        family, _type, index = _LINK.unpack_from(data, offset + _HEADER.size)
-        if kind == _DELLINK and family == socket.AF_UNSPEC:
-            indexes.append(index)
-        offset += max((length + 3) & ~3, _HEADER.size)
-    return indexes
+    links = (
+        _LINK.unpack_from(body)
+        for kind, body in messages(data)
+        if kind == _DELLINK and len(body) >= _LINK.size
+    )
+    return [index for family, _type, index in links if family == socket.AF_UNSPEC]
 
 
 def still_there(attachment: Attachment) -> bool:

@@ -1,7 +1,6 @@
 """The addresses of this host, and word of every change: hosts move from network to network."""
 
 import asyncio
-import errno
 import logging
 import socket
 from collections.abc import Callable, Sequence
@@ -10,13 +9,13 @@ from typing import Any
 
 from tulle.host import netlink
 from tulle.host.netlink import Rtnl
+from tulle.host.news import ADDRESSES, ROUTING, News
 
 log = logging.getLogger(__name__)
 
 SETTLE = 0.1
 """Seconds to wait for more after a first change: an address rarely comes or goes alone."""
 
-_CHANGES_OF_ADDRESSES = 0x10
 _SOMEWHERE_IN_THE_WORLD = ("192.0.2.1", 9)
 
 Listener = Callable[[Sequence[IPv4Interface]], None]
@@ -33,38 +32,22 @@ class OwnAddresses:
         self._without = without
         self._known: list[IPv4Interface] | None = None
         self._changed = asyncio.Event()
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0
-        )
+        self._news: News | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Tell the addresses of now, and from now on every change."""
-        self._socket.bind((0, _CHANGES_OF_ADDRESSES))
-        asyncio.get_running_loop().add_reader(self._socket, self._read)
+        self._news = News(ROUTING, ADDRESSES, lambda _: self._changed.set(), self._changed.set)
         await self._look()
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """Tell nothing more."""
-        asyncio.get_running_loop().remove_reader(self._socket)
-        self._socket.close()
+        if self._news is not None:
+            self._news.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-
-    def _read(self) -> None:
-        """What changed is of no interest, only that something did; nor is it that something was missed."""
-        try:
-            while True:
-                self._socket.recv(1 << 16)
-                self._changed.set()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            self._changed.set()
 
     async def _watch(self) -> None:
         while True:
