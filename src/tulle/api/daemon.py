@@ -101,6 +101,10 @@ class DaemonApi(Protocol):
     def dns(self) -> DnsService | None:
         """None: the DNS server is turned off."""
 
+    @property
+    def remove_everything(self) -> bool:
+        """Whether a reset is under way, after which nothing of us is left on this machine."""
+
     async def report(self) -> Report:
         """Everything, now."""
 

@@ -83,7 +83,13 @@ def _plugin(
     dns = daemon.dns
     resolver = dns.address if dns is not None and dns.port == 53 else None
     wire = Wire(options.bridge, options.interface.rstrip("0123456789"), options.mtu, resolver)
-    plugin = Plugin(docker.engine, daemon, store, records, PluginOptions(wire, options.ipalloc_range))
+    places = PluginOptions(
+        wire,
+        options.ipalloc_range,
+        lease=Path(options.socket).with_name("docker-plugin.sock"),
+        resolv_conf=Path(options.resolv_conf),
+    )
+    plugin = Plugin(docker.engine, daemon, store, records, places)
     docker.watch.add(plugin)
     return plugin
 

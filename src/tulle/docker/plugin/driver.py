@@ -4,7 +4,7 @@ An endpoint is a veth pair whose outer end is a port of tulle's bridge, like tha
 moves the other end into the container, and gives it the address.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Any
@@ -24,8 +24,8 @@ from tulle.host import endpoints
 from tulle.host.endpoints import Endpoint
 
 Answer = dict[str, Any]
-CONNECTED = 1
-"""A route that leads to an interface, not to a gateway."""
+BY_GATEWAY, CONNECTED = 0, 1
+"""Kinds of routes: by the next hop, or directly to an interface."""
 
 _MULTICAST = "224.0.0.0/4"
 
@@ -61,8 +61,8 @@ class Driver:
         self._announce = announce
         self._scope = scope
         self._endpoints: dict[str, Endpoint] = {}
-        self.changed: Callable[[], None] = lambda: None
-        """Called when a container has come to a network, or has left it."""
+        self.dns_servers: Sequence[IPv4Address] = ()
+        """Whom Docker's own resolver asks what it does not know."""
 
     async def start(self) -> None:
         """Adopt the endpoints that an earlier life of the daemon made."""
@@ -141,7 +141,6 @@ class Driver:
         if endpoint is None:
             raise UserError(f"the endpoint {request.endpoint_id[:12]} is gone; start the container again")
         self._announce(endpoint)
-        self.changed()
         return {
             "InterfaceName": {"SrcName": endpoint.inner, "DstPrefix": self._wire.prefix},
             "Gateway": network.gateway or "",
@@ -151,7 +150,6 @@ class Driver:
     async def leave(self, request: EndpointNote) -> Answer:
         """The container lets its interface go."""
         await self._move(request.endpoint_id, "")
-        self.changed()
         return {}
 
     async def _move(self, ident: str, sandbox: str) -> Endpoint | None:
@@ -172,11 +170,18 @@ class Driver:
         return {}
 
     def _routes(self, network: Network) -> list[Answer]:
-        """Multicast, and our resolver; only for the first interface, since Docker takes no route twice."""
-        destinations = [_MULTICAST] if network.multicast else []
-        if self._wire.resolver is not None:
-            destinations.append(f"{self._wire.resolver}/32")
-        return [{"Destination": one, "RouteType": CONNECTED, "NextHop": ""} for one in destinations]
+        """Multicast, and our resolver; only for the first interface, since Docker takes no route twice.
+
+        Where there is no way out, what Docker's own resolver passes on must find the way to ours.
+        """
+        resolver = self._wire.resolver
+        routes = [_route(_MULTICAST)] if network.multicast else []
+        if resolver is None:
+            return routes
+        routes.append(_route(f"{resolver}/32"))
+        if network.internal:
+            routes += [_route(f"{server}/32", resolver) for server in self.dns_servers]
+        return routes
 
     async def _claim(self, endpoint: Endpoint, network: Network) -> None:
         """Have an address that Docker chose, if it is ours to give. Raises UserError if it is taken."""
@@ -197,3 +202,8 @@ class Driver:
                 f"Docker would deal out the addresses of this network ({network.subnet}), and it knows"
                 " nothing of other hosts; add --ipam-driver tulle (in a compose file: ipam: {driver: tulle})"
             )
+
+
+def _route(destination: str, gateway: IPv4Address | None = None) -> Answer:
+    kind = CONNECTED if gateway is None else BY_GATEWAY
+    return {"Destination": destination, "RouteType": kind, "NextHop": str(gateway or "")}

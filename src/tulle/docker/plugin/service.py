@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import Any
 from aiohttp import web
 
 from tulle.api.daemon import DaemonApi
-from tulle.api.sockets import BACKLOG, listen_unix, remove_socket
-from tulle.docker.engine import Engine, EngineRefused, EngineUnreachable, Event, Summary
+from tulle.api.sockets import BACKLOG
+from tulle.docker.engine import Engine, EngineRefused, Event, Summary
 from tulle.docker.plugin.driver import Driver, Wire
 from tulle.docker.plugin.ipam import Ipam
+from tulle.docker.plugin.lease import Lease, borrow
 from tulle.docker.plugin.listing import Listed, list_networks
 from tulle.docker.plugin.names import ContainerNames
 from tulle.docker.plugin.networks import Keeper, Networks
@@ -23,6 +24,7 @@ from tulle.docker.plugin.server import calls, make_app
 from tulle.docker.plugin.upkeep import Upkeep
 from tulle.errors import StorageError, UserError
 from tulle.host import endpoints
+from tulle.host.dns_detour import LAPSE, DnsDetour, servers_of_docker
 from tulle.host.endpoints import Endpoint
 from tulle.host.neighbours import Announcer
 from tulle.host.store import Record
@@ -30,15 +32,26 @@ from tulle.host.store import Record
 log = logging.getLogger(__name__)
 
 SOCKETS = Path("/run/docker/plugins")
-RECONCILE_INTERVAL = 60.0
+RENEWAL_INTERVAL = LAPSE / 3
+UPKEEP_INTERVAL = 60.0
+SECOND_LOOK = 20.0
+"""Seconds after which what looked unused at the start may go: longer than Docker takes to start a container."""
+FIRST_WELCOME = 1.0
+"""Seconds that the daemon waits for its network to be in Docker before it is ready: at boot, Docker may be
+waiting for the daemon."""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginOptions:
-    """``name`` is the driver's, and that of the network made for it; ``whole`` is the cluster's range."""
+    """``name`` is the driver's, and that of the network made for it; ``whole`` is the cluster's range.
+
+    ``lease`` is the path by which the socket is borrowed from the responder, ``resolv_conf`` the host's.
+    """
 
     wire: Wire
     whole: IPv4Network | None
+    lease: Path
+    resolv_conf: Path
     name: str = "tulle"
     sockets: Path = SOCKETS
 
@@ -62,9 +75,12 @@ class Plugin:
         self._driver = Driver(self._networks, self._ipam, options.wire, self._announce)
         self._upkeep = Upkeep(self._driver, self._ipam, self._networks, options.wire.bridge)
         self._names = ContainerNames(engine, daemon, self._ipam)
+        resolver = options.wire.resolver
+        self._detour = DnsDetour(options.wire.bridge, resolver) if resolver is not None else None
         self._announcer: Announcer | None = None
         self._runner: web.AppRunner | None = None
-        self._inode = 0
+        self._lease: Lease | None = None
+        self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -78,7 +94,8 @@ class Plugin:
         await self._driver.start()
         if await asyncio.to_thread(os.path.exists, self._engine.socket):
             await self._listen()
-        self._spawn(self._reconcile_for_ever())
+            await asyncio.wait([self._spawn(self._welcome())], timeout=FIRST_WELCOME)
+        self._spawn(self._every(UPKEEP_INTERVAL, self._upkeep.look, SECOND_LOOK))
 
     async def stop(self) -> None:
         """Be gone, and take our own network along where no container uses it."""
@@ -86,10 +103,13 @@ class Plugin:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._names.stop()
-        await self._remove_network()
+        wanted = await self._is_wanted()
         if self._runner is not None:
-            remove_socket(str(self.path), self._inode)
             await self._runner.cleanup()
+        if self._lease is not None:
+            self._lease.give_back(end=not wanted)
+            if self._detour is not None:
+                await self._detour.remove()
         if self._announcer is not None:
             self._announcer.close()
 
@@ -105,15 +125,20 @@ class Plugin:
     async def _listen(self) -> None:
         if self._runner is not None:
             return
-        self._options.sockets.mkdir(parents=True, exist_ok=True)
-        listener = listen_unix(str(self.path))
-        self._inode = self.path.lstat().st_ino
+        if self._detour is not None:
+            await self._detour.start()
+            self._spawn(self._every(RENEWAL_INTERVAL, self._renew_detour))
+        self._lease = await borrow(self.path, self._options.lease)
         self._runner = web.AppRunner(make_app(calls(self._driver, self._ipam)), access_log=None)
         await self._runner.setup()
-        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
+        await web.SockSite(self._runner, self._lease.listener, backlog=BACKLOG).start()
 
     async def _welcome(self) -> None:
         """Have Docker's networks and ours agree, and our own among them."""
+        async with self._turn:
+            await self._agree()
+
+    async def _agree(self) -> None:
         await self._listen()
         listed = await list_networks(self._engine, self._options.name)
         for one in listed:
@@ -143,36 +168,54 @@ class Plugin:
         await self._engine.request("POST", "/networks/create", body=wanted)
         log.info("Docker has a network %s now, %s", name, subnet)
 
-    async def _remove_network(self) -> None:
-        """Docker looks for the driver of each network that it has, so none of ours should be left behind."""
+    async def _is_wanted(self) -> bool:
+        """Whether Docker has networks of ours left, after our own was removed if no container uses it.
+
+        Somebody has to answer for those, or Docker would wait for the driver at every turn.
+        """
+        name = self._options.name
         try:
-            await self._engine.request("DELETE", f"/networks/{self._options.name}")
+            for one in await list_networks(self._engine, name):
+                if one.name == name or self._daemon.remove_everything:
+                    await self._remove_network(one)
+            return bool(await list_networks(self._engine, name))
+        except UserError as error:
+            log.info("Docker cannot be asked for its networks: %s", error)
+            return True
+
+    async def _remove_network(self, network: Listed) -> None:
+        try:
+            await self._engine.request("DELETE", f"/networks/{network.id}")
         except EngineRefused as error:
-            if error.status != 404:
-                log.warning("Docker keeps the network %s: %s", self._options.name, error)
-        except EngineUnreachable:
-            return
+            log.warning("Docker keeps the network %s: %s", network.name, error)
 
     def _announce(self, endpoint: Endpoint) -> None:
         index = endpoints.index_of(endpoint)
         if self._announcer is not None and index:
             self._announcer.announce([endpoint.address.ip], endpoint.mac, index)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(_logged(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _reconcile_for_ever(self) -> None:
+    async def _renew_detour(self) -> None:
+        self._driver.dns_servers = await asyncio.to_thread(servers_of_docker, self._options.resolv_conf)
+        if self._detour is not None:
+            await self._detour.renew(self._driver.dns_servers)
+
+    async def _every(
+        self, interval: float, work: Callable[[], Awaitable[None]], first_pause: float | None = None
+    ) -> None:
+        pause = first_pause or interval
         while True:
-            try:
-                await self._upkeep.look()
-            except (UserError, StorageError) as error:
-                log.error("Docker's endpoints and addresses could not be made to agree: %s", error)
-            await asyncio.sleep(RECONCILE_INTERVAL)
+            await _logged(work())
+            await asyncio.sleep(pause)
+            pause = interval
 
 
-async def _logged(work: Coroutine[Any, Any, None]) -> None:
+async def _logged(work: Awaitable[None]) -> None:
     """Do ``work``; what goes wrong with Docker, or with what it asks, is for the log."""
     try:
         await work
