@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.docker.page import write as write_docker
 from bench.quorum.page import write as write_quorum
 from bench.scale_page import write as write_scale
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
-PARTS = ("idle", "allocate", "attach", "mesh_start", "dns", "datapath", "sleeve")
+PARTS = ("idle", "allocate", "attach", "mesh_start", "dns", "datapath", "sleeve", "docker")
 
 
 class Line(NamedTuple):
@@ -37,6 +38,8 @@ def main() -> int:
         print(f"bench {part}: {time.monotonic() - began:.0f} s")
     lines = [line for part in chosen for line in LINES[part](results[part])]
     print(_table(lines))
+    if "docker" in results:
+        write_docker(results["docker"], PAGE.parent)
     if "quorum" in results:
         write_quorum(results["quorum"], PAGE.parent)
     if "scale" in results:
@@ -99,6 +102,10 @@ def _sleeve(result: Any) -> list[Line]:
     return [Line(*line) for line in result["lines"]]
 
 
+def _docker(result: Any) -> list[Line]:
+    return [Line(*line) for line in result["lines"]]
+
+
 def _quorum(result: Any) -> list[Line]:
     ours = [row for row in result["rows"] if row["system"] == "tulle"]
     share = sum(row["succeeded"] for row in ours) / sum(row["tried"] for row in ours)
@@ -124,6 +131,7 @@ LINES: dict[str, Callable[[Any], list[Line]]] = {
     "dns": _dns,
     "datapath": _datapath,
     "sleeve": _sleeve,
+    "docker": _docker,
     "quorum": _quorum,
     "scale": _scale,
 }

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from lab.container import Container
 from lab.host import Host
 from lab.lab import Lab
+from lab.namespace import Namespace
 from lab.wait import wait_until
 
 ROUNDS, SECONDS, PINGS = 7, 1.0, 1500
@@ -42,17 +43,17 @@ def run() -> dict[str, Any]:
         for wire in ("offloads on", "offloads off"):
             _set_offloads(hosts, wire == "offloads on")
             for streams in (1, 4):
-                figures[f"tcp, {streams} streams, {wire}"] = _take_turns(
+                figures[f"tcp, {streams} streams, {wire}"] = take_turns(
                     {
-                        "tulle": lambda streams=streams: _tcp(ours[0], ours[1], addresses[1], streams),
-                        "plain": lambda streams=streams: _tcp(*plain, IPv4Address("10.77.0.2"), streams),
+                        "tulle": lambda streams=streams: tcp(ours[0], ours[1], addresses[1], streams),
+                        "plain": lambda streams=streams: tcp(*plain, IPv4Address("10.77.0.2"), streams),
                     }
                 )
         _set_offloads(hosts, True)
-        figures["ping p50 in ms"] = _take_turns(
+        figures["ping p50 in ms"] = take_turns(
             {
-                "tulle": lambda: _ping(ours[0], addresses[1]),
-                "plain": lambda: _ping(plain[0], IPv4Address("10.77.0.2")),
+                "tulle": lambda: ping(ours[0], addresses[1]),
+                "plain": lambda: ping(plain[0], IPv4Address("10.77.0.2")),
             }
         )
         figures["tcp, relayed"] = _relay(lab, hosts, ours, addresses)
@@ -67,11 +68,11 @@ def _relay(
     for _ in range(3):
         lab.heal()
         wait_until(lambda: _sees(hosts[0], hosts[2]), 60, "the direct way is back")
-        rates["direct"].append(_tcp(ours[0], ours[2], addresses[2], 1))
+        rates["direct"].append(tcp(ours[0], ours[2], addresses[2], 1))
         lab.cut(hosts[0], hosts[2])
         wait_until(lambda: not _sees(hosts[0], hosts[2]), 60, "the cut is noticed")
         wait_until(lambda: ours[0].pings(addresses[2]), 30, "the detour works")
-        rates["relayed"].append(_tcp(ours[0], ours[2], addresses[2], 1))
+        rates["relayed"].append(tcp(ours[0], ours[2], addresses[2], 1))
     lab.heal()
     return {name: statistics.median(values) for name, values in rates.items()}
 
@@ -81,7 +82,7 @@ def _sees(one: Host, other: Host) -> bool:
     return any(row["State"] == "established" and f"({other.short})" in row["Info"] for row in rows)
 
 
-def _take_turns(variants: Mapping[str, Measure]) -> dict[str, float]:
+def take_turns(variants: Mapping[str, Measure]) -> dict[str, float]:
     """The median of each variant; the order changes from round to round."""
     values: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(ROUNDS):
@@ -90,7 +91,7 @@ def _take_turns(variants: Mapping[str, Measure]) -> dict[str, float]:
     return {name: statistics.median(found) for name, found in values.items()}
 
 
-def _tcp(client: Container, server: Container, address: IPv4Address, streams: int) -> float:
+def tcp(client: Namespace, server: Namespace, address: IPv4Address, streams: int) -> float:
     """Gbit/s that arrive."""
     listener = server.start("iperf3", "-s", "-1")
     with contextlib.ExitStack() as stack:
@@ -103,7 +104,7 @@ def _tcp(client: Container, server: Container, address: IPv4Address, streams: in
     return float(json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]) / 1e9
 
 
-def _ping(client: Container, address: IPv4Address) -> float:
+def ping(client: Namespace, address: IPv4Address) -> float:
     """Median round trip in milliseconds."""
     done = client.run("ping", "-n", "-i", "0.001", "-c", str(PINGS), str(address))
     return statistics.median(map(float, re.findall(r"time=([\d.]+) ms", done.stdout)))

@@ -1,0 +1,39 @@
+"""How long ``docker run --rm IMAGE true`` takes: on Docker's bridge, on a network of tulle, by the proxy."""
+
+import time
+from typing import Any
+
+from bench.datapath import take_turns
+from bench.docker.ground import BRIDGE, TULLE, Ground, proxy_of
+
+GOALS = {"network": 1.15, "proxy": 1.3}
+"""Times the bridge, at most."""
+
+
+def run(ground: Ground) -> tuple[dict[str, float], list[Any]]:
+    """Seconds (median) of each way."""
+    engine = ground.engines[0]
+    proxy = proxy_of(engine)
+
+    def once(*options: str, through: tuple[str, ...] = ()) -> float:
+        began = time.perf_counter()
+        engine.docker(*through, "run", "--rm", *options, engine.image, "true")
+        return time.perf_counter() - began
+
+    ways = {
+        "bridge": lambda: once("--network", BRIDGE),
+        "network": lambda: once("--network", TULLE),
+        "proxy": lambda: once(through=("--host", proxy)),
+    }
+    for warm in ways.values():
+        warm()
+    seconds = take_turns(ways)
+    lines = []
+    for way, goal in GOALS.items():
+        ratio = seconds[way] / seconds["bridge"]
+        what = f"`docker run --rm IMAGE true`, {_WHERE[way]}: {seconds[way]:.2f} s against the default bridge"
+        lines.append((what, f"{ratio:.2f}", f"at most {goal:g}", ratio <= goal))
+    return seconds, lines
+
+
+_WHERE = {"network": "on a network of tulle", "proxy": "through the proxy"}
