@@ -14,6 +14,7 @@ class Wiretap:
     """Frames in both directions on one interface of a namespace, for as long as the ``with`` block lasts."""
 
     def __init__(self, namespace: Namespace, interface: str) -> None:
+        self.interface = interface
         self._socket = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, _ALL_PROTOCOLS)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         self._socket.bind((interface, 0x0003))

@@ -128,7 +128,8 @@ class ShortcutReport(_Shape, frozen=True, kw_only=True):
 
     ``state`` is one of SHORTCUT_STATES. If it is "direct", frames go straight to ``address`` (UDP) by the
     sleeve, and ``attrs`` and ``traffic`` are as for a connection; otherwise over the neighbour ``via``, and
-    ``reason`` says why not directly. ``retry_in`` are seconds, None if the other end decides when.
+    ``reason`` says why not directly, and ``sealed`` whether only the peer can open what goes to it.
+    ``retry_in`` are seconds, None if the other end decides when.
     """
 
     peer: str
@@ -136,6 +137,7 @@ class ShortcutReport(_Shape, frozen=True, kw_only=True):
     state: str
     address: str = ""
     via: str = ""
+    sealed: bool = False
     reason: str = ""
     tries: int = 0
     retry_in: float | None = None

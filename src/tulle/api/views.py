@@ -121,6 +121,8 @@ def _shortcut(shortcut: ShortcutReport, report: Report) -> str:
         measures = _measures(shortcut.attrs, shortcut.traffic)
         return " ".join((begin, info, *measures, "(straight to it, without a connection)"))
     over = f"over {shortcut.via}" if shortcut.via else "not reached"
+    if shortcut.via and report.router.encryption:
+        over += ", sealed end to end" if shortcut.sealed else ", which can read it"
     when = "" if shortcut.retry_in is None else f", next try in {shortcut.retry_in:.0f} s"
     return f"{begin} {info} {over} ({shortcut.reason}{when})"
 

@@ -12,10 +12,11 @@ from tulle.node.shortcuts import ShortcutView
 
 def shortcut_reports(node: Node, kernel: KernelPath, now: float) -> list[ShortcutReport]:
     """Every peer that was looked for without a link."""
-    return [_report(node.mesh, kernel, view, now) for view in node.shortcuts() if view.encounter.tries]
+    return [_report(node, kernel, view, now) for view in node.shortcuts() if view.encounter.tries]
 
 
-def _report(mesh: Mesh, kernel: KernelPath, view: ShortcutView, now: float) -> ShortcutReport:
+def _report(node: Node, kernel: KernelPath, view: ShortcutView, now: float) -> ShortcutReport:
+    mesh = node.mesh
     encounter, direct = view.encounter, view.encounter.path is Path.MET
     secret, retry_at = mesh.config.password is not None, encounter.retry_at
     peer = mesh.peers().get(encounter.peer)
@@ -25,6 +26,7 @@ def _report(mesh: Mesh, kernel: KernelPath, view: ShortcutView, now: float) -> S
         state=encounter.path.value,
         address="" if view.endpoint is None else "{}:{}".format(*view.endpoint),
         via="" if direct else _relay(mesh, encounter.peer),
+        sealed=not direct and node.seals_for(encounter.peer),
         reason=encounter.reason,
         tries=encounter.tries,
         retry_in=None if retry_at is None else max(0.0, round(retry_at - now, 1)),

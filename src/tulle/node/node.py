@@ -44,6 +44,7 @@ from tulle.mesh.peername import PeerName
 from tulle.names.nameserver import Nameserver
 from tulle.node.carriers import Carriers, Chosen, Widened
 from tulle.node.events import ForgetPathMtus, Frame, NodeEvent, Note, SleeveDo, UseGroups, UseTables
+from tulle.node.keys import PublicKeys
 from tulle.node.ledger import Commit, Ledger
 from tulle.node.lingering import Lingering
 from tulle.node.multicast import Multicast
@@ -64,7 +65,7 @@ class Parts:
     """What a node is made of.
 
     ``ipam`` and ``names`` None: turned off; the mesh relays their channels. ``shortcuts`` None: peers without
-    a link are reached over relays alone.
+    a link are reached over relays alone. ``keys`` None: relays can read what they pass on.
     """
 
     mesh: Mesh
@@ -73,6 +74,7 @@ class Parts:
     vxlan: VxlanCarrier
     sleeve: SleeveCarrier
     shortcuts: Shortcuts | None = None
+    keys: PublicKeys | None = None
 
 
 class Node:
@@ -85,6 +87,7 @@ class Node:
         self._vxlan = parts.vxlan
         self._sleeve = parts.sleeve
         self._shortcuts = parts.shortcuts
+        self.keys = parts.keys
         self._carriers = Carriers([parts.vxlan, parts.sleeve])
         self.carrier_changes = Counter(dict.fromkeys((parts.vxlan.name, parts.sleeve.name), 0))
         """How often frames to a neighbour went over to this carrier from another."""
@@ -96,13 +99,15 @@ class Node:
         self._tables_done = self._tables_due = -math.inf
         self._events: list[NodeEvent] = []
         self.multicast = Multicast(parts.mesh)
-        for channel in (parts.ipam, parts.names):
+        for channel in (parts.ipam, parts.names, parts.keys):
             if channel is not None:
                 parts.mesh.add_channel(channel)
         if parts.ipam is not None:
             parts.mesh.set_terms(parts.ipam.terms)
         if parts.names is not None:
             parts.names.known_peers(parts.mesh.peers())
+        if parts.keys is not None:
+            parts.keys.known_peers(parts.mesh.peers())
         own_id = parts.mesh.peers()[parts.mesh.self_name].short_id
         if own_id is not None:
             self._own_short_id(ShortId(own_id), now)
@@ -142,7 +147,7 @@ class Node:
             for short_id in self._shortcuts.names():
                 self._forwarding.answered(short_id, now)
         self.multicast.channel.tick(now)
-        for part in (self.ipam, self.names):
+        for part in (self.ipam, self.names, self.keys):
             if part is not None:
                 part.tick(now)
         if self._forwarding.expire(now) | self._lingering.expire(now.mono):
@@ -151,7 +156,7 @@ class Node:
     def next_deadline(self) -> float:
         """When to call ``tick`` next, on the monotonic clock."""
         deadlines = [part.next_deadline() for part in (self.mesh, self._carriers, self._forwarding)]
-        deadlines += [part.next_deadline() for part in (self.ipam, self.names) if part is not None]
+        deadlines += [part.next_deadline() for part in (self.ipam, self.names, self.keys) if part is not None]
         deadlines += [self.multicast.next_deadline(), self._lingering.next_expiry()]
         if self._shortcuts is not None:
             deadlines.append(self._shortcuts.next_deadline())
@@ -188,6 +193,12 @@ class Node:
         """How each peer is reached that has no link to us, or none by which frames pass."""
         return [] if self._shortcuts is None else self._shortcuts.views()
 
+    def seals_for(self, peer: PeerName) -> bool:
+        """Whether only this peer can open what goes to it over relays (broadcasts are for everybody)."""
+        hop = self._forwarding.tables.routes.get(self._short_id_of(peer) or ShortId(-1))
+        known = self.keys is not None and self.keys.knows(peer)
+        return known and hop is not None and hop.carrier is CarrierKind.SLEEVE
+
     @property
     def storage_error(self) -> StorageError | None:
         """What keeps a record of ours from the disk, if something does."""
@@ -210,6 +221,8 @@ class Node:
         if self._stale_tables or now.mono >= self._tables_due:
             self._compute_tables(now)
         self._prune_multicast(now)
+        if self.keys is not None:
+            self._events += [SleeveDo(order) for order in self.keys.collect()]
         events, self._events = self._events, []
         return events
 
@@ -347,6 +360,8 @@ class Node:
         if self.names is not None:
             self.names.peers_gone(names)
         self.multicast.channel.peers_gone(names)
+        if self.keys is not None:
+            self.keys.peers_gone(names)
         self._topology_changed(now)
 
     def _picture(self) -> MeshPicture:

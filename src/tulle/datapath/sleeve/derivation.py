@@ -7,7 +7,7 @@ ready in the step in which its link is settled.
 from tulle import hkdf
 from tulle.datapath.carrier import Neighbour
 from tulle.datapath.sleeve.orders import Keys, NativePath
-from tulle.mesh.peername import PeerName
+from tulle.mesh.peername import PeerName, name_bytes
 
 _PURPOSE = b"tulle sleeve 1"
 _INDEX_SIZE = 8
@@ -29,6 +29,11 @@ def native_path(peer: PeerName, secret: bytes, leads: bool, encrypted: bool) -> 
         receive_index=_index(secret, theirs),
         keys=Keys(_key(secret, ours), _key(secret, theirs)) if encrypted else None,
     )
+
+
+def session_secret(common: bytes, sender: PeerName, session: int) -> bytes:
+    """What seals a session of relayed frames: ``sender`` drew its number, ``common`` both ends know."""
+    return _derive(common, b"session of " + name_bytes(sender) + session.to_bytes(8, "big"), _KEY_SIZE)
 
 
 def _index(secret: bytes, sender: bytes) -> int:

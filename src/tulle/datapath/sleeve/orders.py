@@ -6,7 +6,7 @@ one direction-pair between this host and one peer; it has two indexes, one for e
 receiver of a datagram knows the path, whatever address it came from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, NewType
 
@@ -114,7 +114,21 @@ class KnowPeers:
     names: Mapping[ShortId, PeerName]
 
 
-SleeveOrder = OpenPath | ClosePath | AimPath | SendMessage | KnowPeers
+@dataclass(frozen=True, slots=True)
+class SealBetween:
+    """Frames that start here and go to one of these peers over relays are sealed for it alone.
+
+    ``keys`` are the peers' public keys, ``common`` says what we have in common with the owner of one (None if
+    that is no secret), ``mtu`` is the overlay's: sealed frames travel in packets like those of containers.
+    """
+
+    me: PeerName
+    mtu: int
+    keys: Mapping[PeerName, bytes]
+    common: Callable[[PeerName, bytes], bytes | None] = field(repr=False, compare=False)
+
+
+SleeveOrder = OpenPath | ClosePath | AimPath | SendMessage | KnowPeers | SealBetween
 
 
 # Reports: what the pure part is told

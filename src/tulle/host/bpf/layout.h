@@ -52,6 +52,9 @@ struct data_header {
 	__be16 ethertype;           /* IP, whatever the frame is */
 } __attribute__((packed));
 
+/* The destination of frames that hold others, sealed for one host: 02 and "tulle", as a mac_t. That host's daemon opens them. */
+#define SEALED_MAC 0x656c6c757402
+
 /* A question that the other side's kernel answers without its daemon. Both MAC addresses are zero. */
 #define ECHO_ETHERTYPE 0x88b5
 #define ECHO_MAGIC 0x74756c65   /* "tule" */
@@ -145,7 +148,7 @@ enum counter {
 	DROP_LOOP,          /* a MAC address active on one side appeared on the other */
 	DROP_LOCAL,         /* for a MAC address of this host */
 	DROP_OWN_ID,        /* from the wire with our own short id as its source */
-	DROP_CONTROL,       /* heartbeat or probe that is not from or to a known peer */
+	DROP_CONTROL,       /* heartbeat or probe that is not from or to a known peer; a container's frame that looks sealed */
 	DROP_SEND,          /* the kernel refused to send */
 	DROP_LANE,          /* out of a lane: not for one MAC address, or from a peer that is no neighbour */
 	DROP_ROUTER_ADVERT, /* containers advertise no routers to each other */

@@ -88,6 +88,8 @@ int from_bridge(struct __sk_buff *skb)
 		return drop(DROP_UNCONFIGURED);
 	if (is_known_talk(talk, src, dst, when, port))
 		return send_to(skb, cfg, talk);
+	if (dst == SEALED_MAC)
+		return drop(DROP_CONTROL);
 	if (!learn(src, LOCAL_PLACE, port))
 		return drop(DROP_LOOP);
 	peer = group ? NOWHERE : find(dst);
@@ -182,13 +184,25 @@ static __noinline int spread(struct __sk_buff *skb, const struct config *cfg, co
 	return flood_by_sleeve(&flood);
 }
 
+/* A frame that holds sealed ones came by a tunnel. By the sleeve the daemon has it already. */
+static __noinline int open_sealed(struct __sk_buff *skb, const struct config *cfg, const struct arrival *from)
+{
+	struct hop here = { .remote = cfg->self };
+	struct data_header header = data_header(from->src, from->dst, &here, from->hops_left);
+
+	return is_by_sleeve(from->remote) ? drop(DROP_CONTROL) : send_by_sleeve(skb, cfg, &header);
+}
+
 /* A frame that this processor has not just seen the like of. */
 static __always_inline int take(struct __sk_buff *skb, const struct config *cfg, mac_t src, mac_t dst, int group,
 				struct talk *talk, const struct arrival *from)
 {
 	const struct tree *tree = NULL;
-	int unknown = !group && find(dst) == NOWHERE;
+	int unknown;
 
+	if (dst == SEALED_MAC)
+		return open_sealed(skb, cfg, from);
+	unknown = !group && find(dst) == NOWHERE;
 	if (group || unknown)
 		tree = bpf_map_lookup_elem(&trees, &from->src);
 	if (group && !is_from_parent(tree, from))

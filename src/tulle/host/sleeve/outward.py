@@ -6,7 +6,7 @@ from collections.abc import Callable
 from tulle.datapath.sleeve.orders import AimPath, Endpoint, NativePath, SendMessage
 from tulle.host.sleeve.seals import TAG, Aead, Seal, SendingKeys, fastest, nonce
 from tulle.host.sleeve.segments import Superframe
-from tulle.host.sleeve.udp import UdpSocket
+from tulle.host.sleeve.udp import Datagrams
 from tulle.host.sleeve.wire import EPOCH_SHIFT, HEADER, LENGTH, Kind, headers
 from tulle.host.sleeve.workshop import ALIGN, BUFFER, HEADERS, Workshop
 
@@ -23,7 +23,7 @@ class Outward:
     def __init__(
         self,
         path: NativePath,
-        socket: UdpSocket,
+        socket: Datagrams,
         shop: Workshop,
         clock: Callable[[], float] = time.monotonic,
         seal: Seal | None = None,

@@ -15,14 +15,16 @@ from tulle.datapath.sleeve.orders import (
     OpenPath,
     PathId,
     Refused,
+    SealBetween,
     SendMessage,
     SleeveOrder,
 )
 from tulle.datapath.tables import ShortId
-from tulle.host.sleeve import vnet
+from tulle.host.sleeve import parcels, vnet
 from tulle.host.sleeve.batch import Batch
 from tulle.host.sleeve.native import Native
 from tulle.host.sleeve.paths import OtherFormat, Path
+from tulle.host.sleeve.sealed import Sealed
 from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.udp import UdpSocket
 from tulle.host.sleeve.workshop import Workshop
@@ -33,6 +35,8 @@ _RECEIVES_PER_TURN = 16
 """Of up to 64 KB each; then the daemon's other work has its turn."""
 
 _VIA = vnet.VNET.size + 6
+_DST = vnet.VNET.size + 2
+_MAC = slice(vnet.PREFIX, vnet.PREFIX + 6)
 _NO_COUNT = Count(0, 0, 0, 0)
 
 
@@ -62,12 +66,14 @@ class Sleeve:
         self._waiting: set[Path] = set()
         self._names: Mapping[ShortId, PeerName] = {}
         self._short_ids: dict[PeerName, ShortId] = {}
+        self._sealed = Sealed(self, clock)
         self._orders: dict[type, Callable[..., None]] = {
             OpenPath: self._open,
             ClosePath: self._close,
             AimPath: self._aim,
             SendMessage: self._send,
             KnowPeers: self._know,
+            SealBetween: self._sealed.know,
         }
         self._counts: dict[PathId, Count] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,8 +115,8 @@ class Sleeve:
         that nobody took."""
         dropped = self._dropped + sum(path.count().dropped for path in self._paths.values())
         return {
-            "sleeve_strangers": self.strangers,
-            "sleeve_dropped": dropped,
+            "sleeve_strangers": self.strangers + self._sealed.strangers,
+            "sleeve_dropped": dropped + self._sealed.dropped,
             "sleeve_undelivered": self.undelivered,
         }
 
@@ -134,6 +140,13 @@ class Sleeve:
 
     def deliver(self, pieces: list[memoryview], peer: PeerName) -> bool:
         """See ``paths.Outlets``."""
+        if self._sealed.active and pieces[0][_MAC] == parcels.MAC and self._sealed.is_ours(pieces[0]):
+            self._sealed.take(pieces)
+            return True
+        return self.deliver_here(pieces, peer)
+
+    def deliver_here(self, pieces: list[memoryview], peer: PeerName) -> bool:
+        """See ``sealed.Outlets``."""
         via = self._short_ids.get(peer)
         first = pieces[0]
         if len(first) < vnet.PREFIX + vnet.ETHERNET:
@@ -159,6 +172,8 @@ class Sleeve:
             self.undelivered += 1
             return False
         prefix = vnet.plain_prefix(to, origin, via, notes)
+        if self._sealed.active and frame.startswith(parcels.MAC):
+            return self.deliver([memoryview(prefix + frame)], peer)
         return self._write(self._tap, [memoryview(prefix), memoryview(frame)])
 
     def report(self, report: Arrival | Refused) -> None:
@@ -170,7 +185,20 @@ class Sleeve:
 
     def _send_frame(self, frame: memoryview) -> None:
         via = frame[_VIA] << 8 | frame[_VIA + 1]
-        path = self._by_neighbour.get(via)
+        if (
+            self._sealed.active
+            and frame[_VIA : _VIA + 2] != frame[_DST : _DST + 2]
+            and self._sealed.send(frame)
+        ):
+            return
+        if via not in self._by_neighbour and frame[_MAC] == parcels.MAC and self._sealed.is_ours(frame):
+            self._sealed.take([frame])
+            return
+        self.pass_on(frame, via)
+
+    def pass_on(self, frame: memoryview, neighbour: int) -> None:
+        """See ``sealed.Outlets``."""
+        path = self._by_neighbour.get(neighbour)
         if path is None:
             self.undelivered += 1
             return
@@ -178,6 +206,7 @@ class Sleeve:
         path.frame(frame)
 
     def _flush(self) -> None:
+        self._sealed.flush()
         for path in self._waiting:
             path.flush()
         self._waiting.clear()

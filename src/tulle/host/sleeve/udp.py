@@ -10,7 +10,7 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tulle.datapath.sleeve.orders import Endpoint
 from tulle.errors import UserError
@@ -46,6 +46,16 @@ class Received(NamedTuple):
     size: int
     stride: int
     source: Endpoint
+
+
+class Datagrams(Protocol):
+    """What takes a path's datagrams; see ``UdpSocket``."""
+
+    def send(self, pieces: Sequence[Buffer], endpoint: Endpoint, df: bool = True) -> int:
+        """One."""
+
+    def send_many(self, pieces: Sequence[Buffer], length: int, together: int, endpoint: Endpoint) -> None:
+        """Many of one length."""
 
 
 class UdpSocket:

@@ -1,0 +1,147 @@
+"""Frames that others relay are sealed end to end: no relay can read them, on its wires or in its process.
+
+Four hosts in a line, each of which reaches only its neighbours.
+"""
+
+import itertools
+import re
+import secrets
+import socket
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab import Container, Host, Lab, wait_until
+from lab.wiretap import Wiretap
+from netns.vxlan_lab import transfer
+
+PASSWORD = "between-you-and-me"
+PORT = 6200
+
+
+@dataclass
+class Line:
+    """The hosts, and a container on each of the outer two."""
+
+    lab: Lab
+    hosts: list[Host]
+    near: Container
+    far: Container
+    address: dict[str, str]
+
+    @property
+    def relays(self) -> list[Host]:
+        return self.hosts[1:-1]
+
+    def say(self, payload: bytes) -> None:
+        """Until one datagram with this has come from the near container to the far one."""
+        with self.near.socket() as mouth, self.far.socket() as ear:
+            ear.bind(("", PORT))
+            ear.settimeout(0.5)
+
+            def heard() -> bool:
+                mouth.sendto(payload, (self.address["far"], PORT))
+                return ear.recv(65536) == payload
+
+            wait_until(heard, what="a datagram over the relays")
+
+
+@pytest.fixture(scope="module")
+def line() -> Generator[Line]:
+    with Lab() as lab:
+        hosts = lab.make_hosts(4)
+        lab.switch.cut(
+            (one.address, other.address)
+            for one in hosts
+            for other in hosts
+            if abs(one.number - other.number) > 1
+        )
+        for host in hosts:
+            others = [hosts[host.number - 2]] if host.number > 1 else []
+            host.begin_launch("--password", PASSWORD, "--ipalloc-init", "consensus=4", *others)
+        for host in hosts:
+            host.wait_ready()
+        for pair in itertools.pairwise(hosts):
+            lab.wait_connected(pair)
+        near, far = hosts[0].container("near"), hosts[-1].container("far")
+        address = {"near": str(hosts[0].attach(near).ip), "far": str(hosts[-1].attach(far).ip)}
+        made = Line(lab, hosts, near, far, address)
+        wait_until(lambda: near.pings(address["far"]), 60, "the first ping")
+        wait_until(lambda: sealed(hosts[0], hosts[-1]), what="both have the other's key")
+        yield made
+
+
+def sealed(host: Host, other: Host) -> bool:
+    """Whether status says that what goes to the other is for it alone."""
+    lines = [line for line in host.view("connections").splitlines() if f"({other.short})" in line]
+    return bool(lines) and "sealed end to end" in lines[0]
+
+
+def memory_of(host: Host) -> Iterable[bytes]:
+    """All that the host's daemon has in its memory."""
+    assert host.process is not None
+    directory = Path(f"/proc/{host.process.pid}")
+    with (directory / "mem").open("rb", 0) as memory:
+        for area in (directory / "maps").read_text().splitlines():
+            bounds = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", area)
+            if bounds and "[v" not in area:
+                begin, end = (int(bound, 16) for bound in bounds.groups())
+                memory.seek(begin)
+                yield memory.read(end - begin)
+
+
+def remembers(host: Host, text: bytes) -> bool:
+    return any(text in area for area in memory_of(host))
+
+
+def test_no_relay_can_read_what_it_passes_on(line: Line) -> None:
+    marker = secrets.token_hex(16).encode()
+    with ExitStack() as stack:
+        taps = [
+            stack.enter_context(Wiretap(relay, name))
+            for relay in line.relays
+            for name in ("eth0", "tulle-tap", "tulle-vx")
+        ]
+        inside = stack.enter_context(Wiretap(line.near, "tulle0"))
+        for size in (100, 1300, 9000):
+            line.say((marker * 300)[:size])
+        wait_until(lambda: inside.heard(marker), what="the marker in clear where it is born")
+        assert remembers(line.hosts[0], marker), "this is how it would be found"
+        for relay in line.relays:
+            assert not remembers(relay, marker)
+        assert not any(tap.heard(marker) for tap in taps)
+        assert all(tap.frames for tap in taps if tap.interface == "tulle-tap")
+
+
+def test_everything_passes_as_without(line: Line) -> None:
+    assert line.near.pings(line.address["far"], count=3, size=10_000, wait=5)
+    assert line.near.pings(line.address["far"], size=1376 - 28, whole=True, wait=5)
+    for amount, (one, two, to) in (
+        (20_000_000, (line.near, line.far, "far")),
+        (5_000_000, (line.far, line.near, "near")),
+    ):
+        assert transfer(one, two, line.address[to], amount) == amount
+    for host in line.hosts:
+        assert host.report()["Router"]["Counters"]["sleeve_dropped"] == 0
+
+
+def test_a_daemon_that_starts_anew_has_another_key(line: Line) -> None:
+    for host in (line.hosts[-1], line.hosts[0]):
+        host.kill()
+        host.relaunch()
+        wait_until(lambda: line.near.pings(line.address["far"]), 60, "a ping after the restart")
+        wait_until(lambda: sealed(line.hosts[0], line.hosts[-1]))
+    line.say(b"again")
+
+
+def test_forged_ones_are_dropped(line: Line) -> None:
+    """A container can make frames that look sealed; they are nobody's."""
+    forged = b"\x02tulle" + b"\x02tullf" + b"\x08\x00" + b"\x45" + bytes(80)
+    with line.near.socket(socket.AF_PACKET, socket.SOCK_RAW) as mouth:
+        mouth.bind(("tulle0", 0))
+        for cut in range(40):
+            mouth.send(forged[: len(forged) - cut])
+    line.say(b"after the forgeries")
