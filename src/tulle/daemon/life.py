@@ -49,6 +49,7 @@ from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import PeerName, format_name
 from tulle.names.nameserver import Nameserver
 from tulle.names.resolver import Resolver
+from tulle.node.keys import PublicKeys
 from tulle.node.node import Node, Parts
 from tulle.node.records import restored_acquaintances, restored_short_id
 from tulle.node.shortcuts import Shortcuts
@@ -216,6 +217,7 @@ def _parts(options: LaunchOptions, name: PeerName, records: Sequence[Record], rn
         vxlan=VxlanCarrier(None, options.mtu, options.port + 1, rng.getrandbits(64)),
         sleeve=sleeve,
         shortcuts=None if options.no_discovery else Shortcuts(mesh, sleeve, options.ipalloc_range, rng),
+        keys=PublicKeys(name, options.password.encode(), options.mtu, rng) if options.password else None,
     )
 
 
