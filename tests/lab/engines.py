@@ -271,7 +271,8 @@ class Engine:
 
 def remove_engine(name: str) -> None:
     """End everything that an engine on the host ``name`` has started, and remove its control groups."""
-    groups = [path for path in Path("/sys/fs/cgroup").glob(f"**/{name}") if path.is_dir()]
+    root = Path("/sys/fs/cgroup")  # not searched any deeper: groups of others come and go meanwhile
+    groups = [path for path in (root / name, *root.glob(f"*/{name}")) if path.is_dir()]
     for state in (found for group in groups for found in group.rglob("freezer.state")):
         with contextlib.suppress(OSError):
             state.write_text("THAWED")
