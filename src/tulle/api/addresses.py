@@ -1,5 +1,6 @@
 """How users write addresses: ``[ip:]<cidr> | net:<cidr> | net:default``."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -47,6 +48,11 @@ def parse_ip(text: str) -> IPv4Address:
         return IPv4Address(text)
     except ValueError:
         raise UserError(f"{text!r} is not an IPv4 address; write it like 10.2.1.1") from None
+
+
+def is_ip(text: str) -> bool:
+    """Whether a word looks like a bare address, right or wrong, and so is not the name of a container."""
+    return re.match(r"[0-9]+(\.[0-9]*)+\Z", text) is not None
 
 
 def parse_interface(text: str) -> IPv4Interface:

@@ -76,10 +76,9 @@ class NameBody(msgspec.Struct, forbid_unknown_fields=True):
     hostname: str | None = None
     addresses: list[str] = []
 
-    def request(self, default_container: str) -> NameRequest:
-        """The typed request. Raises UserError."""
-        container = default_container if self.container is None else parse_container(self.container).ident
-        return NameRequest(container, _name(self.hostname), ips(self.addresses))
+    def request(self, ident: str) -> NameRequest:
+        """The typed request, for the container with this ident. Raises UserError."""
+        return NameRequest(ident, _name(self.hostname), ips(self.addresses))
 
 
 async def read(request: web.Request, kind: type[Body]) -> Body:

@@ -78,7 +78,7 @@ class NameRoutes:
     async def add(self, request: web.Request) -> web.Response:
         """Ours: like PUT, for a container as users name it, and a name outside of the domain is an error."""
         service = self._service()
-        asked = (await bodies.read(request, bodies.NameBody)).request(EXTERNAL)
+        asked = await self._asked(request)
         if asked.container == EXTERNAL and (asked.hostname is None or not asked.addresses):
             raise UserError("without a container both an address and a name are needed")
         name = asked.hostname
@@ -90,7 +90,7 @@ class NameRoutes:
     async def remove(self, request: web.Request) -> web.Response:
         """Ours: removes records of this host and says how many."""
         self._service()
-        asked = (await bodies.read(request, bodies.NameBody)).request(EXTERNAL)
+        asked = await self._asked(request)
         if asked.container == EXTERNAL and asked.hostname is None:
             raise UserError("without a container a name is needed")
         return as_json({"removed": await self._daemon.dns_remove(asked)})
@@ -100,6 +100,12 @@ class NameRoutes:
         self._service()
         name = check_name(request.query.get("name", ""))
         return as_json({"addresses": [str(address) for address in await self._daemon.dns_lookup(name)]})
+
+    async def _asked(self, request: web.Request) -> NameRequest:
+        body = await bodies.read(request, bodies.NameBody)
+        return body.request(
+            EXTERNAL if body.container is None else await self._daemon.identify(body.container)
+        )
 
     def _service(self) -> DnsService:
         service = self._daemon.dns

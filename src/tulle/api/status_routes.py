@@ -7,7 +7,7 @@ from aiohttp import web
 
 from tulle.api import views
 from tulle.api.answers import as_json, text
-from tulle.api.containers import EXPOSED_HOST, parse_container
+from tulle.api.containers import EXPOSED_HOST
 from tulle.api.daemon import DaemonApi
 from tulle.api.gotemplate import render
 from tulle.api.report import to_json
@@ -58,7 +58,7 @@ class StatusRoutes:
     async def ps(self, request: web.Request) -> web.Response:
         report = await self._daemon.report()
         wanted = request.query.getall("container", [])
-        idents = {word if word == EXPOSED_HOST else parse_container(word).ident for word in wanted}
+        idents = {word if word == EXPOSED_HOST else await self._daemon.identify(word) for word in wanted}
         found = [entry for entry in report.containers if not wanted or entry.container in idents]
         if request.headers.get("Accept") == "application/json":
             return as_json(found)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from tulle.api.addresses import parse_spec
+from tulle.api.addresses import is_ip, parse_spec
 from tulle.api.client import Client
 from tulle.api.containers import parse_container
 from tulle.api.names import check_name
@@ -19,13 +19,14 @@ ADDRESS_HELP = """
 An ADDRESS is [ip:]CIDR for that very address, net:CIDR for any free one of a subnet, or net:default; the last
 is also what no address means.
 """
-WORDS_HELP = "CONTAINER is netns:NAME, the path of a network namespace, or pid:N. " + ADDRESS_HELP.strip()
+WORDS_HELP = (
+    "CONTAINER is a Docker name or id, netns:NAME, the path of a network namespace, or pid:N. "
+    + ADDRESS_HELP.strip()
+)
 
 
 @click.command(epilog=WORDS_HELP)
-@click.option(
-    "--hostname", metavar="NAME", type=NAME, help="Its name in DNS.  [default: the name in netns:NAME]"
-)
+@click.option("--hostname", metavar="NAME", type=NAME, help="Its name in DNS.  [default: the container's]")
 @click.option("--without-dns", is_flag=True, help="Register no name and leave its resolv.conf alone.")
 @click.option("--rewrite-hosts", is_flag=True, help="Write its addresses and name into its hosts file.")
 @click.option(
@@ -100,7 +101,7 @@ def _addressed(words: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _is_address(word: str) -> bool:
-    return word.startswith(("ip:", "net:")) or word[:1].isdigit()
+    return word.startswith(("ip:", "net:")) or (word[:1].isdigit() and "/" in word) or is_ip(word)
 
 
 def _check_extra_host(entry: str) -> None:

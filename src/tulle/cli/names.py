@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from tulle.api.addresses import parse_ip
+from tulle.api.addresses import is_ip, parse_ip
 from tulle.api.containers import parse_container
 from tulle.api.names import check_name
 from tulle.cli.completion import complete_containers
@@ -84,7 +84,7 @@ def _body(hostname: str | None, words: tuple[str, ...]) -> dict[str, Any]:
     """IPs first, then perhaps a container."""
     body: dict[str, Any] = {}
     addresses = list(words)
-    if not words[-1][:1].isdigit():
+    if not is_ip(words[-1]):
         body["container"] = addresses.pop()
         checked(parse_container, body["container"])
     for address in addresses:

@@ -3,20 +3,23 @@
 The kernel knows which containers are attached, the allocator which addresses they hold, the nameserver
 what they are called. There is no fourth list: ``reconcile`` makes the three agree, at start and now and then,
 and a container's death is noticed at once.
+
+Containers of an engine can come back under the same id. When they end they lose their names, and what becomes
+of their addresses is left to somebody who asks the engine (``docker.keeper``).
 """
 
-import asyncio
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Interface
 
-from tulle.api.addresses import AutoAddress
+from tulle.api.addresses import AddressSpec, AutoAddress
+from tulle.api.containers import is_engine_id
 from tulle.api.daemon import AttachRequest, DetachRequest
 from tulle.daemon.addresses import Addresses
 from tulle.daemon.files import ContainerFiles
 from tulle.daemon.names import Names
+from tulle.daemon.turns import Turns
 from tulle.errors import UserError
 from tulle.host import container
 from tulle.host.attachments import Attachment
@@ -33,8 +36,10 @@ class Containers:
         self._names = names
         self._files = files
         self._ports = ports
-        self._busy: dict[str, asyncio.Lock] = {}
-        self._users: Counter[str] = Counter()
+        self._turns = Turns()
+        self._died_in_use: set[str] = set()
+        self.on_engine_death: Callable[[str], None] = lambda ident: None
+        """Called for each container of an engine whose interface went by itself."""
 
     async def start(self, names_lost: bool = False) -> None:
         """Adopt what an earlier life of the daemon attached, and forget what died meanwhile.
@@ -61,8 +66,8 @@ class Containers:
         """Interface, addresses and name for a container; undone if it cannot be completed."""
         ident = request.container.ident
         async with self._alone(ident):
-            target = await container.find_container(ident, ident)
-            held, wired = set(self._held(ident)), self._wired(ident)
+            target = await container.find_container(request.container.reference, ident)
+            held, wired = set(self._held(ident)), self.addresses_of(ident)
             try:
                 specs = request.addresses or (AutoAddress(),)
                 interfaces = [await self._addresses.obtain(ident, spec) for spec in specs]
@@ -78,9 +83,9 @@ class Containers:
         """Take the addresses asked for; with the last one the interface and the names go."""
         ident = request.container.ident
         async with self._alone(ident):
-            attachment = self._find(ident)
+            attachment = self.find(ident)
             there = list(attachment.addresses) if attachment is not None else self._held(ident)
-            if not there:
+            if not there and not is_engine_id(ident):
                 await _check_exists(ident)
             leaving = [one for one in there if self._addresses.are_meant(one, request.addresses)]
             if attachment is not None and leaving:
@@ -102,27 +107,70 @@ class Containers:
     def gone(self, attachment: Attachment) -> None:
         """A container ended by itself: what it had is free."""
         ident = attachment.container.ident
-        if ident not in self._users and self._find(ident) is None:
+        if self._turns.taken(ident):
+            self._died_in_use.add(ident)
+        elif self.find(ident) is None:
+            self._mourn(ident)
+
+    def _mourn(self, ident: str) -> None:
+        if is_engine_id(ident):
+            self._forget(ident)
+            self.on_engine_death(ident)
+        else:
             self._bury(ident)
 
     def reconcile(self) -> None:
         """Hold the addresses of every container that is attached, and free those of the others."""
         attached = {attachment.container.ident: attachment for attachment in self._ports.attached()}
         for ident, attachment in attached.items():
-            if ident not in self._users:
+            if not self._turns.taken(ident):
                 self._adopt(ident, attachment.addresses)
         for ident in self._known():
-            if ident not in attached and ident not in self._users:
+            if ident not in attached and not self._turns.taken(ident):
                 self._bury(ident)
 
-    def _wired(self, ident: str) -> tuple[IPv4Interface, ...]:
-        attachment = self._find(ident)
+    async def end(self, ident: str, *, free: bool) -> None:
+        """Take off a container of an engine that does not run any more, and ``free`` its addresses or not."""
+        async with self._alone(ident):
+            attachment = self.find(ident)
+            if attachment is not None:
+                await self._ports.remove(attachment)
+            if free and self._addresses.held().get(ident):
+                self._bury(ident)
+            else:
+                self._forget(ident)
+
+    async def cut_back(self, ident: str, addresses: Sequence[IPv4Interface]) -> None:
+        """Leave a container nothing but these addresses of those it has."""
+        async with self._alone(ident):
+            await self._unwire(ident, addresses)
+            self._give_back(ident, [one for one in self._held(ident) if one not in addresses])
+
+    def rename(self, ident: str, former: str | None, name: str | None) -> None:
+        """Give a container another name than the one it had by itself."""
+        if former is not None:
+            self._names.remove_derived(ident, former)
+        if name is not None:
+            self._names.add_derived(ident, name, [one.ip for one in self.addresses_of(ident)])
+
+    def engine_idents(self) -> set[str]:
+        """The containers of engines that have anything here: interface, addresses or names."""
+        attached = {attachment.container.ident for attachment in self._ports.attached()}
+        return set(filter(is_engine_id, {*attached, *self._addresses.held(), *self._names.holders()}))
+
+    def are_meant(self, interface: IPv4Interface, specs: Sequence[AddressSpec]) -> bool:
+        """Whether a user who wrote ``specs`` means this address."""
+        return self._addresses.are_meant(interface, specs)
+
+    def addresses_of(self, ident: str) -> tuple[IPv4Interface, ...]:
+        """What is on a container's interface."""
+        attachment = self.find(ident)
         return attachment.addresses if attachment is not None else ()
 
     async def _unwire(self, ident: str, before: Sequence[IPv4Interface]) -> None:
         """Take from a container what it did not have before; with nothing left it is as never attached."""
-        attachment = self._find(ident)
-        new = [one for one in self._wired(ident) if one not in before]
+        attachment = self.find(ident)
+        new = [one for one in self.addresses_of(ident) if one not in before]
         if attachment is None or not new:
             return
         try:
@@ -169,7 +217,8 @@ class Containers:
             self._names.address_gone(ident, interface.ip)
             self._addresses.release(ident, interface.ip)
 
-    def _find(self, ident: str) -> Attachment | None:
+    def find(self, ident: str) -> Attachment | None:
+        """A container's attachment, None if it has none."""
         return next((one for one in self._ports.attached() if one.container.ident == ident), None)
 
     def _held(self, ident: str) -> list[IPv4Interface]:
@@ -182,15 +231,15 @@ class Containers:
 
     @asynccontextmanager
     async def _alone(self, ident: str) -> AsyncIterator[None]:
-        """Nobody else attaches, detaches or buries this container meanwhile."""
-        self._users[ident] += 1
+        """Nobody else attaches, detaches or buries this container meanwhile; if it dies, then afterwards."""
         try:
-            async with self._busy.setdefault(ident, asyncio.Lock()):
+            async with self._turns.of(ident):
                 yield
         finally:
-            self._users[ident] -= 1
-            if not self._users[ident]:
-                del self._users[ident], self._busy[ident]
+            if ident in self._died_in_use and not self._turns.taken(ident):
+                self._died_in_use.discard(ident)
+                if self.find(ident) is None:
+                    self._mourn(ident)
 
 
 async def _check_exists(ident: str) -> None:

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Protocol
 
 from tulle.api.daemon import DaemonApi
+from tulle.daemon.containers import Containers
 from tulle.daemon.options import LaunchOptions
 from tulle.docker.engine import DEFAULT_SOCKET, Engine
+from tulle.docker.keeper import Keeper, make_keeper
 from tulle.docker.plugin.driver import Wire
 from tulle.docker.plugin.service import Plugin, PluginOptions
 from tulle.docker.proxy.create import Joining
 from tulle.docker.proxy.service import Proxy
+from tulle.docker.records import Memberships
 from tulle.docker.watch import Watch
 from tulle.errors import UserError
 from tulle.host import resolv_conf
@@ -36,12 +39,14 @@ class Service(Protocol):
 
 
 class Docker:
-    """The engine, what happens there, and the services that have to do with it."""
+    """The engine, what happens there, its containers, and the services that have to do with it."""
 
-    def __init__(self, socket: str) -> None:
-        self.engine = Engine(socket)
-        self.watch = Watch(self.engine)
-        self._services: list[Service] = []
+    def __init__(self, engine: Engine, keeper: Keeper) -> None:
+        self.engine = engine
+        self.keeper = keeper
+        self.watch = Watch(engine)
+        self.watch.add(keeper)
+        self._services: list[Service] = [keeper]
         self._running: list[Service] = []
 
     def add(self, *services: Service) -> None:
@@ -101,14 +106,20 @@ def _proxy(docker: Docker, daemon: DaemonApi, options: LaunchOptions) -> Proxy:
 
 
 def open_docker(
-    options: LaunchOptions, records: Iterable[Record], commit: Callable[[Sequence[Change]], None]
+    options: LaunchOptions,
+    containers: Containers,
+    records: Iterable[Record],
+    commit: Callable[[Sequence[Change]], None],
 ) -> Docker | None:
     """The engine to use, which is kept for ``--resume``; None when the user wants none."""
     socket = options.docker_api
     if socket is None:
         socket = _restored_socket(records) if options.resume else DEFAULT_SOCKET
     commit([Record(_KIND, _SOCKET, socket.encode())])
-    return Docker(socket) if socket else None
+    if not socket:
+        return None
+    engine = Engine(socket)
+    return Docker(engine, make_keeper(engine, containers, options.dns_domain, Memberships(records, commit)))
 
 
 def _restored_socket(records: Iterable[Record]) -> str:

@@ -116,9 +116,9 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
             addresses, names, ContainerFiles(dns, options.resolv_conf), kernel.ports
         ),
     )
-    docker = open_docker(options, records, store.commit)
+    docker = open_docker(options, services.containers, records, store.commit)
     server = await _start_dns(options, node, dns, rng)
-    daemon = Daemon(options, engine, kernel, store, dns, server, services)
+    daemon = Daemon(options, engine, kernel, store, dns, server, services, docker)
     ends.push_async_callback(_end, daemon, engine, services, server)
 
     await engine.links.listen(options.host or "", options.port)

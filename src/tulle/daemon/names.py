@@ -67,6 +67,12 @@ class Names:
         except UserError as error:
             log.warning("%s gets no name: %s; give it one with --hostname", container, error)
 
+    def remove_derived(self, container: str, hostname: str) -> None:
+        """Take back a name that nobody chose."""
+        if self._engine.node.names is not None:
+            self._engine.node.names.remove(container, hostname, None, now())
+            self._engine.pump()
+
     def container_gone(self, container: str) -> None:
         """Remove every name of a container."""
         if self._engine.node.names is not None:

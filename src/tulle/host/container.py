@@ -32,6 +32,12 @@ class Container:
     reference: str
 
     @property
+    def shown(self) -> str:
+        """What a person knows it by."""
+        of_engine = self.ident not in (self.namespace, self.reference)
+        return self.ident[:12] if of_engine else self.reference
+
+    @property
     def path(self) -> Path:
         """A file that was the namespace when the container was found."""
         return parse_reference(self.reference)
@@ -110,7 +116,7 @@ async def exists(target: Container) -> bool:
 
 def vanished(target: Container) -> UserError:
     """The error for a container that went away, or was made anew, while something was done to it."""
-    return UserError(f"{target.reference} is gone, or is another container now; name one that runs", 404)
+    return UserError(f"{target.shown} is gone, or is another container now; name one that runs", 404)
 
 
 def _inside(path: Path, reference: str, work: Callable[[int], Result]) -> Result:

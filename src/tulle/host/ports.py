@@ -70,6 +70,12 @@ class Ports:
                 self._monitor.forget(attachment.host_index)
                 await remove_attachment(attachment)
 
+    async def remove(self, attachment: Attachment) -> None:
+        """Take a container off the bridge whose namespace cannot be entered, because its process is gone."""
+        async with self._turn:
+            self._monitor.forget(attachment.host_index)
+            await remove_attachment(attachment)
+
     async def join_again(self) -> list[UserError]:
         """Renew what each container knows of the bridge, which is new or has changed; answers what failed."""
         failed = []

@@ -7,6 +7,7 @@ from typing import Any
 
 from api.reports import recorded
 from tulle.api.addresses import AddressSpec
+from tulle.api.containers import parse_container
 from tulle.api.daemon import (
     AttachRequest,
     DetachRequest,
@@ -32,6 +33,7 @@ class FakeDaemon:
         self.default_subnet: IPv4Network | None = SUBNET
         self.dns: DnsService | None = DnsService("weave.local.", IPv4Address("10.99.0.2"), 53)
         self.current: Report = recorded("three-peers")
+        self.proxy_addresses: Sequence[str] = ("unix:///run/tulle/proxy.sock", "tcp://0.0.0.0:12375")
         self.calls: list[tuple[Any, ...]] = []
         self.error: BaseException | None = None
         self.hold: asyncio.Event | None = None
@@ -92,6 +94,9 @@ class FakeDaemon:
 
     async def leave(self, force: bool) -> None:
         await self._asked("leave", force)
+
+    async def identify(self, container: str) -> str:
+        return parse_container(container).ident
 
     async def attach(self, request: AttachRequest) -> list[IPv4Interface]:
         await self._asked("attach", request)

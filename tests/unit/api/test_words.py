@@ -31,6 +31,8 @@ RIGHT: list[tuple[Callable[[str], Any], str, Any]] = [
     (parse_spec, "ip:10.2.1.0/31", ManualAddress(IPv4Interface("10.2.1.0/31"))),
     (parse_spec, "net:10.2.1.0/24", AutoAddress(IPv4Network("10.2.1.0/24"))),
     (parse_spec, "net:default", AutoAddress()),
+    (parse_container, "web_1.x", ContainerRef("web_1.x", "", None)),
+    (parse_container, "3f2a", ContainerRef("3f2a", "", None)),
     (parse_container, "netns:web", ContainerRef("netns:web", "/run/netns/web", "web")),
     (parse_container, "/run/netns/web", ContainerRef("netns:web", "/run/netns/web", "web")),
     (parse_container, "/var/run/netns/web", ContainerRef("netns:web", "/run/netns/web", "web")),
@@ -72,7 +74,7 @@ WRONG: list[tuple[Callable[[str], Any], str]] = [
     *[(parse_ip, text) for text in ("", "10.2.1", "010.2.1.1", "10.2.1.1/32", "::1")],
     *[
         (parse_container, text)
-        for text in ("", "web", "netns:", "netns:.", "netns:a/b", "pid:", "pid:-1", "pid:4194305")
+        for text in ("", "we b", "-web", "netns:", "netns:.", "netns:a/b", "pid:", "pid:-1", "pid:4194305")
     ],
     *[(parse_container, text) for text in ("/", "//", "netns:a\nb", "/x\0", "netns:" + "x" * 256)],
     *[
