@@ -33,6 +33,7 @@ class NetworkRoutes:
             web.post("/hide", self.hide),
             web.post("/stop", self.stop),
             web.post("/reset", self.reset),
+            web.get("/proxyaddrs", self.proxy_addresses),
         ]
 
     async def connect(self, request: web.Request) -> web.Response:
@@ -64,6 +65,12 @@ class NetworkRoutes:
             ExposeRequest((ManualAddress(interface),), without_masquerade=without_masquerade)
         )
         return done()
+
+    async def proxy_addresses(self, request: web.Request) -> web.Response:
+        addresses = self._daemon.proxy_addresses
+        if not addresses:
+            raise UserError("the Docker API proxy does not run here", 404)
+        return text("\n".join(addresses))
 
     async def attach(self, request: web.Request) -> web.Response:
         body = await bodies.read(request, bodies.AttachBody)

@@ -71,7 +71,7 @@ FLAGS = (
         "proxy_listen",
         "ADDR",
         "Where the Docker API proxy listens, may be repeated: unix:///PATH or tcp://IP:PORT.",
-        "docker.sock beside the control socket",
+        "proxy.sock beside the control socket",
         short="-H",
     ),
     Flag("hostname_from_label", "LABEL", "Proxy: a container's host name is the value of this label of it."),

@@ -55,6 +55,7 @@ TEXT_ROWS: list[tuple[str, str, tuple[Any, ...] | None, int, str]] = [
     ),
     ("GET", "/domain", None, 200, "weave.local."),
     ("GET", "/dns-address", None, 200, "10.99.0.2"),
+    ("GET", "/proxyaddrs", None, 200, "unix:///run/tulle/proxy.sock\ntcp://0.0.0.0:12375"),
     ("GET", "/dns-address-port", None, 200, "10.99.0.2:53"),
     ("POST", "/connect?peer=h2&peer=10.0.0.3:7000", ("connect", ["h2", "10.0.0.3:7000"], False), 200, ""),
     ("POST", "/connect?replace=true", ("connect", [], True), 200, ""),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from api.fake_daemon import FakeDaemon
+
 from tulle.api.daemon import DnsService
 from tulle.api.listen import UnixAddress
 from tulle.docker.engine import Engine

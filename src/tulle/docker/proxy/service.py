@@ -16,6 +16,7 @@ from tulle.api.names import in_domain, is_host_name
 from tulle.api.sockets import listen, remove_socket
 from tulle.docker.engine import Engine, Inspected
 from tulle.docker.gate import Gate
+from tulle.docker.hosts import rewrite_hosts
 from tulle.docker.proxy.create import Joining, addresses_wanted
 from tulle.docker.proxy.handler import Handler
 from tulle.docker.proxy.stream import PlainStream, Stream, TlsStream
@@ -54,9 +55,11 @@ class Proxy:
         except BaseException:
             await self.stop()
             raise
+        self._daemon.proxy_addresses = tuple(map(_as_docker_host, self._addresses))
 
     async def stop(self) -> None:
         """Hang up on all clients."""
+        self._daemon.proxy_addresses = ()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -66,13 +69,6 @@ class Proxy:
                 remove_socket(address.path, inode)
         self._listeners.clear()
         await self._gate.stop()
-
-    def addresses(self) -> list[str]:
-        """Where clients reach it, as DOCKER_HOST."""
-        return [
-            f"unix://{address.path}" if isinstance(address, UnixAddress) else f"tcp://{address}"
-            for address, _, _ in self._listeners
-        ]
 
     def _open(self, address: ListenAddress) -> None:
         listener = listen(address)
@@ -139,16 +135,24 @@ class Proxy:
         )
         if wanted is None:
             return
-        await self._daemon.attach(
+        hostname = self._hostname(inspected)
+        addresses = await self._daemon.attach(
             AttachRequest(
-                container=ContainerRef(inspected.id, f"/proc/{inspected.state.pid}/ns/net", None),
+                container=ContainerRef(inspected.id, "", None),
                 addresses=wanted,
-                hostname=self._hostname(inspected),
+                hostname=hostname,
                 without_dns=options.without_dns,
-                rewrite_hosts=not options.no_rewrite_hosts,
                 no_multicast_route=options.no_multicast_route,
             )
         )
+        if not options.no_rewrite_hosts and inspected.hosts_path:
+            config = inspected.config
+            full = ".".join(filter(None, [config.hostname, config.domainname]))
+            try:
+                names = list(dict.fromkeys([full, config.hostname]))
+                rewrite_hosts(Path(inspected.hosts_path), names, addresses)
+            except OSError as error:
+                log.warning("%s: its hosts file could not be rewritten: %s", ident[:12], error)
 
     def _hostname(self, inspected: Inspected) -> str | None:
         """The name to register: the host name that the container was given, if that can be in our domain."""
@@ -159,3 +163,7 @@ class Proxy:
         if not is_host_name(full) or ("." in full and not in_domain(full, dns.domain)):
             return None
         return full
+
+
+def _as_docker_host(address: ListenAddress) -> str:
+    return f"unix://{address}" if isinstance(address, UnixAddress) else f"tcp://{address}"
