@@ -140,7 +140,7 @@ class PublicKeys:
         self.outbox.append(Broadcast(frozenset((self._me,))))
 
     def _encode(self, names: Iterable[PeerName]) -> bytes:
-        records = (_RECORD.pack(name_bytes(name), *self._said[name]) for name in names)
+        records = (_RECORD.pack(name_bytes(name), *self._said[name]) for name in sorted(names))
         return bytes([_FORMAT]) + b"".join(records)
 
     def _forget(self, names: Iterable[PeerName]) -> None:

@@ -1,6 +1,7 @@
 """What people and Prometheus see of peers that are reached without a connection."""
 
 import msgspec
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.reports import recorded
@@ -55,6 +56,14 @@ def test_a_relayed_peer_is_shown_with_the_reason_and_the_next_try() -> None:
         "~> -                     relayed     02:00:00:00:00:03(attic) over hub"
         " (no packets get through, next try in 20 s)"
     )
+
+
+@pytest.mark.parametrize(
+    ("sealed", "words"), [(True, "over hub, sealed end to end ("), (False, "over hub, which can read it (")]
+)
+def test_with_a_password_it_says_who_can_read_what_is_relayed(sealed: bool, words: str) -> None:
+    relayed = msgspec.structs.replace(RELAYED, sealed=sealed)
+    assert words in last_line(report_with(relayed, encryption=True))
 
 
 def test_when_the_other_end_decides_no_time_is_shown() -> None:

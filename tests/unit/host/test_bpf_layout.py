@@ -11,6 +11,7 @@ from tulle.datapath.tables import MAX_CHILDREN, Hop, ShortId, Tree, sleeve_hop
 from tulle.datapath.tapframe import ECHO_ETHERTYPE, Way
 from tulle.host.bpf import layout
 from tulle.host.bpf.layout import Config, Counter, Traffic
+from tulle.host.sleeve.parcels import MAC
 
 HEADER = (files("tulle.host.bpf") / "layout.h").read_text()
 ipv4 = st.ip_addresses(v=4).map(str)
@@ -45,6 +46,7 @@ def test_numbers_are_the_same() -> None:
     assert [defined(f"TAP_{way.name}") for way in Way] == list(Way)
     assert defined("ECHO_ETHERTYPE") == ECHO_ETHERTYPE
     assert defined("ECHO_MAGIC") == int.from_bytes(b"tule", "big")
+    assert defined("SEALED_MAC") == int.from_bytes(MAC, "little")
 
 
 @given(hops)

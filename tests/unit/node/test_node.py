@@ -6,6 +6,7 @@ import pytest
 
 from node.world import RANGE, Disk, World
 from tulle.datapath.carrier import SendControl
+from tulle.datapath.sleeve.orders import SealBetween
 from tulle.datapath.tables import Hop, ShortId, Tables
 from tulle.errors import StorageError, UserError
 from tulle.mesh.peername import PeerName
@@ -197,3 +198,21 @@ def test_what_a_carrier_had_to_say_on_a_link_that_ended_is_dropped() -> None:
     one.node.mesh.closed(link, "nothing was heard", world.now)
     world.settle()
     assert one.carrier.links == {}
+
+
+@pytest.mark.parametrize("carriers", [("sleeve",), ("fastdp",)])
+def test_with_a_password_the_sleeve_learns_the_keys_of_all_peers(carriers: tuple[str, ...]) -> None:
+    world = World(sleeve=True)
+    world.carriers = carriers
+    one, two, three = (world.add(number, password=b"secret") for number in (1, 2, 3))
+    world.join(one, two)
+    world.join(two, three)
+    world.pass_time(10)
+    told = [order for order in one.orders if isinstance(order, SealBetween)]
+    assert set(told[-1].keys) == {PeerName(2), PeerName(3)}
+    assert one.node.seals_for(PeerName(2)) == (carriers == ("sleeve",))
+    world.kill(three)
+    world.pass_time(60)
+    told = [order for order in one.orders if isinstance(order, SealBetween)]
+    assert set(told[-1].keys) == {PeerName(2)}
+    assert not one.node.seals_for(PeerName(3))

@@ -38,6 +38,7 @@ from tulle.mesh.mesh import Mesh, MeshConfig
 from tulle.mesh.peername import PeerName
 from tulle.names.nameserver import Nameserver
 from tulle.node.events import NodeEvent, Note, SleeveDo, UseGroups, UseTables
+from tulle.node.keys import PublicKeys
 from tulle.node.node import Node, Parts
 from tulle.node.records import Record
 
@@ -194,6 +195,7 @@ class World:
             names=Nameserver(name, DOMAIN, disk.load()),
             vxlan=cast(VxlanCarrier, carrier),
             sleeve=SleeveCarrier(name, 1376, 6783),
+            keys=PublicKeys(name, password, 1376, rng) if password else None,
         )
         node = Node(parts, disk.commit, self.now, adopted)
         member = self.members[f"10.0.0.{number}"] = Member(f"10.0.0.{number}", node, carrier, disk)

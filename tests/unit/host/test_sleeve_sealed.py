@@ -1,0 +1,212 @@
+"""Frames sealed for one host, packed into frames that others relay, and opened."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tulle.datapath.sleeve.orders import SealBetween
+from tulle.datapath.tables import ShortId
+from tulle.host.sleeve import sealed as module
+from tulle.host.sleeve.parcels import MAC, unpack
+from tulle.host.sleeve.sealed import MOST_SESSIONS, Sealed
+from tulle.host.sleeve.segments import packets
+from tulle.host.sleeve.vnet import PREFIX, TAP_HEADER, VNET, read_tap_header, read_vnet
+from tulle.mesh.peername import PeerName
+from unit.host.sleeve_wire import tap_frame, tcp_superframe
+
+A, B, RELAY = PeerName(10), PeerName(11), PeerName(12)
+NAMES = {ShortId(1): A, ShortId(2): B, ShortId(3): RELAY}
+MTU = 1376
+
+
+@dataclass
+class End:
+    """One host: what it passes on, and what it gets."""
+
+    name: PeerName
+    keys: dict[PeerName, bytes] = field(default_factory=lambda: {A: b"a", B: b"b"})
+    common: Callable[[PeerName, bytes], bytes | None] = lambda peer, key: bytes(32)
+
+    def __post_init__(self) -> None:
+        self.names = NAMES
+        self.sent: list[tuple[bytes, int]] = []
+        self.got: list[tuple[bytes, PeerName]] = []
+        self.now = 0.0
+        self.sealed = Sealed(self, lambda: self.now)
+        self.know()
+
+    def know(self) -> None:
+        keys = {peer: key for peer, key in self.keys.items() if peer != self.name}
+        self.sealed.know(SealBetween(self.name, MTU, keys, self.common))
+
+    def pass_on(self, frame: memoryview, neighbour: int) -> None:
+        self.sent.append((bytes(frame), neighbour))
+
+    def deliver_here(self, pieces: list[memoryview], peer: PeerName) -> bool:
+        self.got.append((b"".join(pieces), peer))
+        return True
+
+    def send(self, frame: bytes) -> list[bytes]:
+        """What goes out for one frame."""
+        self.sent.clear()
+        assert self.sealed.send(memoryview(bytearray(frame)))
+        self.sealed.flush()
+        return [one for one, _ in self.sent]
+
+    def take(self, *frames: bytes) -> None:
+        for frame in frames:
+            self.sealed.take([memoryview(frame)])
+
+
+def addressed(frame: bytes, dst: int = 2, src: int = 1, via: int = 3) -> bytes:
+    header = TAP_HEADER.pack(0x7A, 64, dst, src, via, 0x0800)
+    return frame[: VNET.size] + header + frame[PREFIX:]
+
+
+SMALL = addressed(tap_frame(b"hello" * 20))
+LARGE = addressed(tcp_superframe(random.Random(1).randbytes(60_000)))
+
+
+@pytest.mark.parametrize("frame", [SMALL, LARGE], ids=["small", "large"])
+def test_what_is_sealed_by_one_is_opened_by_the_other(frame: bytes) -> None:
+    one, other = End(A), End(B)
+    out = one.send(frame)
+    assert {via for _, via in one.sent} == {3}
+    for parcel in out:
+        header = read_tap_header(parcel)
+        assert (header.dst, header.src, header.via, header.hops_left) == (2, 1, 3, 64)
+        assert parcel[PREFIX : PREFIX + 6] == MAC
+        assert frame[PREFIX + 60 : PREFIX + 90] not in parcel
+    other.take(*out)
+    assert {peer for _, peer in other.got} == {A}
+    assert payload(other.got) == payload([(frame, A)])
+    assert other.sealed.dropped == other.sealed.strangers == 0
+
+
+def payload(got: list[tuple[bytes, PeerName]]) -> bytes:
+    """Of TCP segments in order, or the frame itself."""
+    if got[0][0][PREFIX:] == SMALL[PREFIX:]:
+        return b"".join(frame[PREFIX:] for frame, _ in got)
+    return b"".join(packet[54:] for frame, _ in got for packet in packets(bytearray(frame)))
+
+
+def test_parcels_are_valid_packets_that_a_wire_could_carry() -> None:
+    (first, *_) = End(A).send(LARGE)
+    assert read_vnet(first).gso_size
+    cut = list(packets(bytearray(first)))
+    assert len(cut) > 10
+    assert all(len(one) <= MTU + 14 for one in cut)
+    plain = [bytes(VNET.size) + first[VNET.size : PREFIX] + one for one in cut]
+    datagrams = [bytes(found[0]) for one in plain if (found := unpack(memoryview(one))) is not None]
+    whole = unpack(memoryview(first))
+    assert whole is not None
+    assert b"".join(datagrams) == bytes(whole[0])
+    other = End(B)
+    other.take(*plain)
+    assert other.got
+    assert other.sealed.dropped == 0
+
+
+def test_small_ones_travel_together_until_there_is_no_more() -> None:
+    one, other = End(A), End(B)
+    for _ in range(3):
+        assert one.sealed.send(memoryview(bytearray(SMALL)))
+    assert one.sent == []
+    one.sealed.flush()
+    assert len(one.sent) == 1
+    other.take(one.sent[0][0])
+    assert len(other.got) == 3
+
+
+def test_what_is_forged_replayed_or_of_another_is_dropped_and_counted() -> None:
+    one, other = End(A), End(B)
+    (parcel,) = one.send(SMALL)
+    other.take(parcel)
+    other.take(parcel)
+    assert (len(other.got), other.sealed.dropped) == (1, 1)
+    flipped = parcel[:-1] + bytes((parcel[-1] ^ 1,))
+    other.take(flipped)
+    assert other.sealed.dropped == 2
+    other.take(addressed(parcel, src=3))
+    assert other.sealed.strangers == 1, "nobody has a key for the relay"
+    assert len(other.got) == 1
+    third = End(RELAY)
+    assert not third.sealed.send(memoryview(bytearray(SMALL))), "it started elsewhere"
+
+
+def test_a_peer_speaks_for_itself_alone() -> None:
+    """It seals a frame that says to come from somebody else, or to go to somebody else."""
+    one, other = End(A), End(B)
+    one.keys[RELAY] = other.keys[RELAY] = b"r"
+    one.know()
+    other.know()
+    for inner in (addressed(SMALL, src=3), addressed(SMALL, dst=3)):
+        sender = one.sealed._senders.get(B) or one.sealed._begin(B)
+        assert sender is not None
+        sender.packets.aim(read_tap_header(SMALL))
+        one.sent.clear()
+        sender.outward.frame(memoryview(bytearray(inner)))
+        sender.outward.flush()
+        other.take(*(parcel for parcel, _ in one.sent))
+    assert other.got == []
+    assert other.sealed.dropped == 2
+
+
+def test_without_a_key_frames_go_as_ever() -> None:
+    one = End(A, keys={})
+    assert not one.sealed.send(memoryview(bytearray(SMALL)))
+    weak = End(A, common=lambda peer, key: None)
+    assert not weak.sealed.send(memoryview(bytearray(SMALL)))
+
+
+def test_new_keys_begin_a_new_session_and_end_the_old_one() -> None:
+    one, other = End(A), End(B)
+    (before,) = one.send(SMALL)
+    other.take(before)
+    one.keys[B], one.common = b"new", lambda peer, key: b"n" * 32
+    one.know()
+    (after,) = one.send(SMALL)
+    other.take(after)
+    assert len(other.got) == 1
+    other.keys[A], other.common = b"new", lambda peer, key: b"n" * 32
+    other.know()
+    other.take(after, before)
+    assert len(other.got) == 2
+    assert [one.proven for one in other.sealed._receivers.values()].count(True) == 1
+
+
+def test_sessions_of_a_peer_are_few_and_forged_ones_cost_none_that_works() -> None:
+    other = End(B)
+    working = End(A)
+    other.take(*working.send(SMALL))
+    for _ in range(50):
+        (parcel,) = End(A).send(SMALL)
+        other.take(parcel[:-1] + bytes((parcel[-1] ^ 1,)))
+    assert len(other.sealed._receivers) == 2
+    other.take(*working.send(SMALL))
+    assert len(other.got) == 2
+    for _ in range(2 * MOST_SESSIONS):
+        other.take(*End(A).send(SMALL))
+    assert len(other.sealed._receivers) == MOST_SESSIONS
+
+
+def test_no_two_sessions_have_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter((1, 2))
+    monkeypatch.setattr(module.secrets, "randbits", lambda bits: next(numbers))
+    first, second = End(A).send(SMALL)[0], End(A).send(SMALL)[0]
+    assert first[-40:] != second[-40:]
+
+
+@given(st.binary(max_size=200), st.integers(0, 2000))
+def test_whatever_comes_in_such_a_frame_changes_nothing(rest: bytes, stride: int) -> None:
+    other = End(B)
+    (parcel,) = End(A).send(SMALL)
+    for frame in (parcel[:PREFIX] + rest, parcel[: PREFIX + 42] + rest, parcel[:60] + rest):
+        superframe = b"\x01\x05" + parcel[2:4] + stride.to_bytes(2, "little") + frame[6:]
+        for one in (frame, superframe):
+            other.take(one)
+    assert other.got == []
