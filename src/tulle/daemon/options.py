@@ -84,7 +84,7 @@ class LaunchOptions(ProxyOptions):
     @property
     def proxy_addresses(self) -> tuple[ListenAddress, ...]:
         """Where the Docker API proxy listens: by default beside the control socket."""
-        return self.proxy_listen or (UnixAddress(os.path.join(os.path.dirname(self.socket), "docker.sock")),)
+        return self.proxy_listen or (UnixAddress(os.path.join(os.path.dirname(self.socket), "proxy.sock")),)
 
     @property
     def wait_directory(self) -> str:
