@@ -136,15 +136,17 @@ class Driver:
         """The container gets its interface: what it is called, and what lies behind it."""
         network = self._networks.get(request.network_id)
         sandbox = (request.sandbox_key or "").replace(" ", "")
-        first = all(one.sandbox != sandbox or one.ident == request.endpoint_id for one in self.endpoints())
-        endpoint = await self._move(request.endpoint_id, sandbox)
+        endpoint = self._endpoints.get(request.endpoint_id)
         if endpoint is None:
             raise UserError(f"the endpoint {request.endpoint_id[:12]} is gone; start the container again")
+        others = [one for one in self.endpoints() if one.sandbox == sandbox and one is not endpoint]
+        _check_apart(endpoint, others)
+        await self._move(endpoint.ident, sandbox)
         self._announce(endpoint)
         return {
             "InterfaceName": {"SrcName": endpoint.inner, "DstPrefix": self._wire.prefix},
             "Gateway": network.gateway or "",
-            "StaticRoutes": self._routes(network) if first else [],
+            "StaticRoutes": [] if others else self._routes(network),
         }
 
     async def leave(self, request: EndpointNote) -> Answer:
@@ -152,13 +154,12 @@ class Driver:
         await self._move(request.endpoint_id, "")
         return {}
 
-    async def _move(self, ident: str, sandbox: str) -> Endpoint | None:
-        """Write down which container has the endpoint; None if there is no such endpoint."""
+    async def _move(self, ident: str, sandbox: str) -> None:
+        """Write down which container has the endpoint, if there is such an endpoint."""
         endpoint = self._endpoints.get(ident)
         if endpoint is not None:
-            endpoint = self._endpoints[ident] = replace(endpoint, sandbox=sandbox)
-            await endpoints.describe(endpoint)
-        return endpoint
+            self._endpoints[ident] = replace(endpoint, sandbox=sandbox)
+            await endpoints.describe(self._endpoints[ident])
 
     async def look(self, request: EndpointNote) -> Answer:
         """What there is to say of an endpoint."""
@@ -201,6 +202,19 @@ class Driver:
             raise UserError(
                 f"Docker would deal out the addresses of this network ({network.subnet}), and it knows"
                 " nothing of other hosts; add --ipam-driver tulle (in a compose file: ipam: {driver: tulle})"
+            )
+
+
+def _check_apart(endpoint: Endpoint, others: Sequence[Endpoint]) -> None:
+    """A container cannot be in two subnets of which one holds the other: Docker refuses the second route."""
+    mine = endpoint.address.network
+    for other in others:
+        if mine.overlaps(other.address.network):
+            raise UserError(
+                f"the container is on {other.address.network} already, which overlaps {mine}; to have"
+                " containers on several networks at once, leave room for these beside the default one:"
+                " `tulle launch --ipalloc-default-subnet`",
+                409,
             )
 
 

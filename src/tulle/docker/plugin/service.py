@@ -35,7 +35,7 @@ SOCKETS = Path("/run/docker/plugins")
 RENEWAL_INTERVAL = LAPSE / 3
 UPKEEP_INTERVAL = 60.0
 SECOND_LOOK = 20.0
-"""Seconds after which what looked unused at the start may go: longer than Docker takes to start a container."""
+"""Seconds after which what looked unused at the start may go; Docker starts a container in less."""
 FIRST_WELCOME = 1.0
 """Seconds that the daemon waits for its network to be in Docker before it is ready: at boot, Docker may be
 waiting for the daemon."""
