@@ -48,6 +48,38 @@ class Line:
 
             wait_until(heard, what="a datagram over the relays")
 
+    def say_to_one(self) -> bytes:
+        """A marker that has gone over the relays, and that nobody was looking for the far container by.
+
+        A host that has just forgotten where a MAC address lives asks everybody, with the frame itself.
+        """
+        markers: list[bytes] = []
+
+        def said() -> bool:
+            markers.append(secrets.token_hex(16).encode())
+            before = self._flooded()
+            for size in (100, 1300, 9000):
+                self.say((markers[-1] * 300)[:size])
+            return self._flooded() == before
+
+        wait_until(said, what="datagrams that were for one host only")
+        return markers[-1]
+
+    def _flooded(self) -> int:
+        return int(self.hosts[0].report()["Router"]["Counters"]["flooded"])
+
+
+TRUSTING = ("--trusted-subnets", "10.99.0.0/24")
+
+
+def launch(hosts: list[Host], *arguments: str) -> None:
+    """Start these daemons; each but the first dials the host before it."""
+    for host in hosts:
+        before = [host.lab.hosts[host.number - 2]] if host.number > 1 else []
+        host.begin_launch("--password", PASSWORD, "--ipalloc-init", "consensus=4", *arguments, *before)
+    for host in hosts:
+        host.wait_ready()
+
 
 @pytest.fixture(scope="module")
 def line() -> Generator[Line]:
@@ -59,11 +91,7 @@ def line() -> Generator[Line]:
             for other in hosts
             if abs(one.number - other.number) > 1
         )
-        for host in hosts:
-            others = [hosts[host.number - 2]] if host.number > 1 else []
-            host.begin_launch("--password", PASSWORD, "--ipalloc-init", "consensus=4", *others)
-        for host in hosts:
-            host.wait_ready()
+        launch(hosts)
         for pair in itertools.pairwise(hosts):
             lab.wait_connected(pair)
         near, far = hosts[0].container("near"), hosts[-1].container("far")
@@ -97,8 +125,7 @@ def remembers(host: Host, text: bytes) -> bool:
     return any(text in area for area in memory_of(host))
 
 
-def test_no_relay_can_read_what_it_passes_on(line: Line) -> None:
-    marker = secrets.token_hex(16).encode()
+def assert_no_relay_can_read(line: Line) -> None:
     with ExitStack() as stack:
         taps = [
             stack.enter_context(Wiretap(relay, name))
@@ -106,14 +133,17 @@ def test_no_relay_can_read_what_it_passes_on(line: Line) -> None:
             for name in ("eth0", "tulle-tap", "tulle-vx")
         ]
         inside = stack.enter_context(Wiretap(line.near, "tulle0"))
-        for size in (100, 1300, 9000):
-            line.say((marker * 300)[:size])
+        marker = line.say_to_one()
         wait_until(lambda: inside.heard(marker), what="the marker in clear where it is born")
         assert remembers(line.hosts[0], marker), "this is how it would be found"
         for relay in line.relays:
             assert not remembers(relay, marker)
         assert not any(tap.heard(marker) for tap in taps)
         assert all(tap.frames for tap in taps if tap.interface == "tulle-tap")
+
+
+def test_no_relay_can_read_what_it_passes_on(line: Line) -> None:
+    assert_no_relay_can_read(line)
 
 
 def test_everything_passes_as_without(line: Line) -> None:
@@ -145,3 +175,18 @@ def test_forged_ones_are_dropped(line: Line) -> None:
         for cut in range(40):
             mouth.send(forged[: len(forged) - cut])
     line.say(b"after the forgeries")
+
+
+def test_a_last_leg_in_tunnels_does_not_change_that(line: Line) -> None:
+    """The last two hosts trust the wire between them. The first seals for the last one all the same."""
+    third, fourth = line.hosts[2:]
+    for host in (third, fourth):
+        host.kill()
+    launch([third, fourth], *TRUSTING)
+    wait_until(lambda: " fastdp " in third.view("connections"), 60, "the tunnel")
+    wait_until(lambda: line.near.pings(line.address["far"]), 60, "a ping by then")
+    wait_until(lambda: sealed(line.hosts[0], fourth), what="the keys of their new lives")
+    assert_no_relay_can_read(line)
+    wait_until(
+        lambda: "which can read it" in fourth.view("connections"), what="the first leg is in the clear"
+    )

@@ -217,8 +217,14 @@ def _parts(options: LaunchOptions, name: PeerName, records: Sequence[Record], rn
         vxlan=VxlanCarrier(None, options.mtu, options.port + 1, rng.getrandbits(64)),
         sleeve=sleeve,
         shortcuts=None if options.no_discovery else Shortcuts(mesh, sleeve, options.ipalloc_range, rng),
-        keys=PublicKeys(name, options.password.encode(), options.mtu, rng) if options.password else None,
+        keys=_keys(options, name, uid, rng),
     )
+
+
+def _keys(options: LaunchOptions, name: PeerName, uid: int, rng: random.Random) -> PublicKeys | None:
+    if not options.password:
+        return None
+    return PublicKeys(name, uid, options.password.encode(), options.mtu, rng)
 
 
 def _allocator(

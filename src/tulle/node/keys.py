@@ -2,14 +2,16 @@
 
 Each daemon draws a key pair when it starts (X25519), and tells its public half on a channel of its own. Peers
 that know nothing of it (Weave Net's) carry it unread, and have no key. Each peer speaks for itself, with
-versions: whoever hears something else in its own name says the next version at once.
+versions: whoever hears something else in its own name says the next version at once. With the key goes the
+number of its life (its UID in the topology): a peer that lives again, and perhaps as one that has no keys, is
+sent nothing that it cannot open.
 
-A message is a byte for its format, then for each peer name (6 bytes), version (8), and key (32).
+A message is a byte for its format, then for each peer name (6 bytes), version (8), UID (8), and key (32).
 """
 
 import math
 import struct
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ from tulle.errors import BadMessage
 from tulle.instant import Instant
 from tulle.mesh.channel import NO_KEYS, Broadcast, Keys, Merged, Outgoing
 from tulle.mesh.peername import UNKNOWN_PEER, PeerName, name_bytes
+from tulle.mesh.summary import PeerSummary
 from tulle.node.rendezvous.agreement import End, common_secret, public_key
 
 PACE = 0.2
@@ -29,41 +32,48 @@ STRANGERS_KEPT = 60.0
 MAX_STRANGERS = 1024
 
 _FORMAT = 1
-_RECORD = struct.Struct(">6sQ32s")
+_RECORD = struct.Struct(">6sQQ32s")
 _MAX_VERSION = (1 << 62) - 1
 _PURPOSE = b"tulle end to end 1"
 
 
 class Said(NamedTuple):
-    """A peer's key; of two that were said the greater holds."""
+    """A peer's key in one life; of two that were said the greater holds."""
 
     version: int
+    uid: int
     key: bytes
 
 
 class PublicKeys:
-    """The channel "tulle-keys". ``rng`` makes our own key."""
+    """The channel "tulle-keys". ``uid`` is that of our life; ``rng`` makes our own key."""
 
     name = "tulle-keys"
 
-    def __init__(self, me: PeerName, password: bytes, mtu: int, rng: Random) -> None:
+    def __init__(self, me: PeerName, uid: int, password: bytes, mtu: int, rng: Random) -> None:
         self.outbox: list[Outgoing] = []
         self._me = me
         self._password = password
         self._mtu = mtu
         self._private = rng.randbytes(32)
         self._public = public_key(self._private)
-        self._said: dict[PeerName, Said] = {me: Said(1, self._public)}
-        self._known: Container[PeerName] = frozenset()
+        self._own = Said(1, uid, self._public)
+        self._said: dict[PeerName, Said] = {me: self._own}
+        self._known: Mapping[PeerName, PeerSummary] = {}
         self._strangers: dict[PeerName, float] = {}
         self._said_at, self._due = -math.inf, math.inf
+        self._told: Mapping[PeerName, bytes] | None = None
         self._changed = True
 
     # -- told by the node ----------------------------------------------------------------------------------
 
-    def known_peers(self, names: Container[PeerName]) -> None:
+    def known_peers(self, peers: Mapping[PeerName, PeerSummary]) -> None:
         """The peers of the topology, as a view that stays current."""
-        self._known = names
+        self._known = peers
+
+    def topology_changed(self) -> None:
+        """Some of them may have begun a new life."""
+        self._changed = True
 
     def peers_gone(self, names: Iterable[PeerName]) -> None:
         """Forget peers that left the topology. The others do the same, so nobody is told."""
@@ -82,12 +92,16 @@ class PublicKeys:
 
     def collect(self) -> list[SealBetween]:
         """What the sleeve is to know now, if that is news."""
-        changed, self._changed = self._changed, False
-        return [SealBetween(self._me, self._mtu, self._others(), self._common)] if changed else []
+        if not self._changed:
+            return []
+        self._changed, before = False, self._told
+        self._told = {name: self._said[name].key for name in self._said if self.knows(name)}
+        return [SealBetween(self._me, self._mtu, self._told, self._common)] if self._told != before else []
 
     def knows(self, peer: PeerName) -> bool:
         """Whether what we send to this peer over relays is for it alone."""
-        return peer in self._said
+        said, known = self._said.get(peer), self._known.get(peer)
+        return said is not None and known is not None and said.uid == known.uid and peer != self._me
 
     # -- the channel ---------------------------------------------------------------------------------------
 
@@ -107,7 +121,7 @@ class PublicKeys:
         if payload[0] != _FORMAT:
             return Merged(NO_KEYS, NO_KEYS)
         records = _RECORD.iter_unpack(payload[1:])
-        told = {_name(packed): Said(version, key) for packed, version, key in records}
+        told = {_name(packed): Said(*said) for packed, *said in records}
         if any(name == UNKNOWN_PEER or said.version > _MAX_VERSION for name, said in told.items()):
             raise BadMessage("a message about public keys makes no sense")
         fresh = frozenset(name for name, said in told.items() if self._hear(name, said, now))
@@ -124,7 +138,7 @@ class PublicKeys:
         if old is not None and said <= old:
             return False
         if name == self._me:
-            self._said[name] = Said(min(said.version + 1, _MAX_VERSION), self._public)
+            self._said[name] = self._own._replace(version=min(said.version + 1, _MAX_VERSION))
             self._due = max(now.mono, self._said_at + PACE)
             return False
         if old is None and name not in self._known:
@@ -147,9 +161,6 @@ class PublicKeys:
         for name in names:
             self._strangers.pop(name, None)
             self._changed |= self._said.pop(name, None) is not None
-
-    def _others(self) -> Mapping[PeerName, bytes]:
-        return {name: said.key for name, said in self._said.items() if name != self._me}
 
     def _common(self, peer: PeerName, key: bytes) -> bytes | None:
         """What we have in common with a peer that has this key; None if the key is worth nothing."""

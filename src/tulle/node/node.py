@@ -343,6 +343,8 @@ class Node:
         for lane in list(self._carriers.courses.values()):
             self._carriers.short_id_changed(lane.neighbour.link, self._short_id_of(lane.neighbour.peer), now)
         self._name_peers()
+        if self.keys is not None:
+            self.keys.topology_changed()
         if self._shortcuts is not None:
             self._shortcuts.topology_changed(self._short_ids(), now)
         self._tables_due = min(self._tables_due, self._tables_done + TABLES_PACE)

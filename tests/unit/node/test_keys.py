@@ -13,19 +13,24 @@ from tulle.errors import BadMessage
 from tulle.instant import Instant
 from tulle.mesh.channel import Broadcast
 from tulle.mesh.peername import PeerName
+from tulle.mesh.summary import PeerSummary
 from tulle.node.keys import MAX_STRANGERS, PACE, STRANGERS_KEPT, PublicKeys
 
 ME, FRIEND, OTHER = PeerName(1), PeerName(2), PeerName(3)
-KNOWN = {ME, FRIEND, OTHER}
+UID = 77
 
 
 def at(mono: float) -> Instant:
     return Instant(mono, 1e9 + mono)
 
 
+def life(name: PeerName, uid: int = UID) -> PeerSummary:
+    return PeerSummary(name, "", uid, 1, None, ())
+
+
 def keys(me: PeerName = ME, seed: int = 1, password: bytes = b"secret") -> PublicKeys:
-    made = PublicKeys(me, password, 1376, Random(seed))
-    made.known_peers(KNOWN)
+    made = PublicKeys(me, UID, password, 1376, Random(seed))
+    made.known_peers({name: life(name) for name in (ME, FRIEND, OTHER)})
     return made
 
 
@@ -47,10 +52,10 @@ def said(lives: Sequence[tuple[PeerName, int]]) -> list[bytes]:
     """What peers say in several lives; in each of them they have heard of their earlier ones."""
     payloads: list[bytes] = []
     for name, seed in lives:
-        life = keys(name, seed)
+        living = keys(name, seed)
         for payload in payloads:
-            tell(life, payload)
-        payloads.append(everything(life))
+            tell(living, payload)
+        payloads.append(everything(living))
     return payloads
 
 
@@ -106,7 +111,7 @@ def test_who_hears_something_else_of_itself_says_what_is_true() -> None:
     assert now_living.outbox == [Broadcast(frozenset((ME,)))]
     assert tell(friend, everything(now_living)) == {ME}
     assert order_of(friend).keys[ME] != before
-    lie = everything(keys(ME, 10))[:7] + (99).to_bytes(8, "big") + bytes(32)
+    lie = everything(keys(ME, 10))[:7] + (99).to_bytes(8, "big") + bytes(40)
     tell(now_living, lie, 0)
     now_living.tick(at(PACE / 2))
     assert len(now_living.outbox) == 1, "not more often than so"
@@ -120,14 +125,31 @@ def test_peers_that_leave_are_forgotten_and_strangers_soon() -> None:
     tell(one, everything(keys(FRIEND, 2)))
     one.peers_gone([FRIEND, ME])
     assert not one.knows(FRIEND)
-    assert one.knows(ME)
+    assert everything(one) == everything(keys())
     for number in range(MAX_STRANGERS + 5):
         tell(one, everything(keys(PeerName(100 + number), 2)))
-    assert not one.knows(PeerName(100 + MAX_STRANGERS))
-    assert everything(one) == everything(keys())
+    assert everything(one) == everything(keys()), "strangers are not passed on"
+    first, last = PeerName(100), PeerName(100 + MAX_STRANGERS)
+    one.known_peers({first: life(first), last: life(last)})
+    assert one.knows(first)
+    assert not one.knows(last), "there were too many by then"
+    one.known_peers({})
     assert one.next_deadline() == STRANGERS_KEPT
     one.tick(at(STRANGERS_KEPT))
-    assert not one.knows(PeerName(100))
+    one.known_peers({first: life(first)})
+    assert not one.knows(first)
+
+
+def test_a_peer_that_lives_again_is_sent_nothing_for_its_former_life() -> None:
+    one = keys()
+    tell(one, everything(keys(FRIEND, 2)))
+    assert set(order_of(one).keys) == {FRIEND}
+    one.known_peers({FRIEND: life(FRIEND, UID + 1)})
+    one.topology_changed()
+    assert not one.knows(FRIEND)
+    assert order_of(one).keys == {}
+    one.topology_changed()
+    assert one.collect() == [], "nothing new"
 
 
 def test_a_format_of_the_future_is_left_alone() -> None:
@@ -136,7 +158,7 @@ def test_a_format_of_the_future_is_left_alone() -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"\x01abc", b"\x01" + bytes(46), b"\x01" + bytes(5) + b"\x02" + b"\xff" * 8 + bytes(32)],
+    [b"", b"\x01abc", b"\x01" + bytes(54), b"\x01" + bytes(5) + b"\x02" + b"\xff" * 8 + bytes(40)],
     ids=["empty", "cut", "nobody", "version"],
 )
 def test_nonsense_is_refused(payload: bytes) -> None:

@@ -195,7 +195,7 @@ class World:
             names=Nameserver(name, DOMAIN, disk.load()),
             vxlan=cast(VxlanCarrier, carrier),
             sleeve=SleeveCarrier(name, 1376, 6783),
-            keys=PublicKeys(name, password, 1376, rng) if password else None,
+            keys=PublicKeys(name, uid, password, 1376, rng) if password else None,
         )
         node = Node(parts, disk.commit, self.now, adopted)
         member = self.members[f"10.0.0.{number}"] = Member(f"10.0.0.{number}", node, carrier, disk)
