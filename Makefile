@@ -14,10 +14,10 @@ demo: ## three hosts on this machine, shown live in a minute (as root)
 	@scripts/setup demo
 	@$(PYTHON) demo/demo.py
 
-# Tests that need the kernel run one after the other in one process, all others beside them.
+# Most of the time of tests that need the kernel is waiting: three processes for two processors.
 test: ## every test (as root; otherwise those that need root are skipped)
 	@scripts/setup test
-	@$(PYTHON) -m pytest -q -n 2 $(TESTS)
+	@$(PYTHON) -m pytest -q -n 3 $(TESTS)
 
 unit: ## only the tests that need neither root nor the kernel
 	@scripts/setup test

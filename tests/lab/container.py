@@ -1,5 +1,6 @@
 """A container, as far as the network can tell: a network namespace with a resolver configuration."""
 
+import math
 import re
 import signal
 import socket
@@ -32,22 +33,15 @@ class Container(Namespace):
     def pings(
         self, address: object, count: int = 1, wait: float = 1, size: int = 56, whole: bool = False
     ) -> bool:
-        """Whether the address answers a ping; ``whole``: the packet must not be fragmented."""
+        """Whether the address answers; ``whole``: the packet must not be fragmented.
+
+        One answer is waited for as long as ``wait`` seconds, and a question that was lost is asked again; of
+        several pings one must be answered.
+        """
         fragments = ["-M", "do"] if whole else []
-        command = [
-            "ping",
-            "-n",
-            "-q",
-            "-c",
-            str(count),
-            "-i",
-            "0.2",
-            "-W",
-            str(wait),
-            "-s",
-            str(size),
-            *fragments,
-        ]
+        patience = ["-w", str(math.ceil(wait))] if count == 1 else ["-W", str(wait)]
+        sizes = ["-s", str(size), *fragments]
+        command = ["ping", "-n", "-q", "-c", str(count), "-i", "0.2", *patience, *sizes]
         return self.run(*command, str(address), check=False).returncode == 0
 
     def resolver(self) -> IPv4Address | None:
