@@ -1,14 +1,17 @@
 """Tests with real Docker Engines. Where Docker is not installed they are skipped, with the reason."""
 
-from collections.abc import Generator
+import itertools
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from keeping import held
 
-from lab import Lab
+from lab import Lab, wait_until
 from lab.engines import Engine, engines, joined_engines, missing
 
 _HERE = Path(__file__).parent
+_numbers = itertools.count(1)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -28,3 +31,12 @@ def joined() -> Generator[list[Engine]]:
     """Two engines whose hosts' daemons have met, shared by the tests of a module."""
     with Lab() as made:
         yield joined_engines(made, 2)
+
+
+@pytest.fixture
+def box(engine: Engine) -> Iterator[str]:
+    """A name for a container that is removed afterwards."""
+    name = f"box{next(_numbers)}"
+    yield name
+    engine.docker("rm", "--force", name, check=False)
+    wait_until(lambda: not held(engine, ""), what=f"{name} left nothing behind")

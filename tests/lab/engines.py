@@ -237,9 +237,13 @@ class Engine:
         return self.host.start(*command, output=subprocess.PIPE, env=self.host.environment())
 
     def run(self, name: str, *command: object, options: Sequence[object] = ()) -> str:
-        """``docker run --detach``: the id of a container that runs. Without a command it only sleeps."""
+        """``docker run --detach``: the id of a container that runs. Without a command it only sleeps.
+
+        Whoever stops it need not wait, though its first process heeds no SIGTERM.
+        """
         words = command or ("sleep", "infinity")
-        return self.docker("run", "--detach", "--name", name, *options, IMAGE, *words).stdout.strip()
+        how = ("--detach", "--name", name, "--stop-signal", "KILL", *options)
+        return self.docker("run", *how, IMAGE, *words).stdout.strip()
 
     def inside(self, container: str, *command: object, check: bool = True) -> str:
         """``docker exec``: what a command in a container printed."""
