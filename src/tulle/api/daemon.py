@@ -59,7 +59,7 @@ class ExposeRequest:
 class NameRequest:
     """Records to add or to remove.
 
-    ``container`` is an ident, not resolved any further (EXTERNAL for addresses outside of any container).
+    ``container`` is an ident, as ``DaemonApi.identify`` gives it (EXTERNAL for addresses of no container).
     Add: ``hostname`` None means the container's own name, no ``addresses`` means all that it holds.
     Remove: what is not given matches everything; at least one of the three is given.
     """
@@ -145,6 +145,10 @@ class DaemonApi(Protocol):
 
     async def leave(self, force: bool) -> None:
         """Give all our ranges to other peers. The daemon allocates nothing afterwards."""
+
+    async def identify(self, container: str) -> str:
+        """The ident of a container as users write it; the full id of one that Docker knows, or that is known
+        here from before."""
 
     async def attach(self, request: AttachRequest) -> list[IPv4Interface]:
         """All addresses asked for; those the container already had are fine. May wait."""

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Any, TypeVar
 
 from tulle import __version__
 from tulle.api.addresses import AddressSpec
-from tulle.api.containers import EXPOSED_HOST, EXTERNAL
+from tulle.api.containers import EXPOSED_HOST, EXTERNAL, is_engine_id, parse_container
 from tulle.api.daemon import (
     AttachRequest,
     DetachRequest,
@@ -24,12 +25,14 @@ from tulle.api.report import ContainerReport, DnsReport, IpamReport, Report
 from tulle.daemon import report as reports
 from tulle.daemon.addresses import Addresses, if_alive, while_alive
 from tulle.daemon.containers import Containers
+from tulle.daemon.docker import Docker
 from tulle.daemon.engine import Engine, now
 from tulle.daemon.exposures import Exposures
 from tulle.daemon.kernel import Kernel
 from tulle.daemon.names import Names
 from tulle.daemon.options import LaunchOptions
 from tulle.daemon.targets import targets_record
+from tulle.docker.keeper import Keeper
 from tulle.errors import StorageError, UserError
 from tulle.host.dns_server import DnsServer
 from tulle.host.store import Store
@@ -38,6 +41,7 @@ from tulle.mesh.peername import format_name
 from tulle.mesh.troubles import About
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 LAST_WORDS = 3.0
 """Seconds that a reset waits for a peer to confirm what it was given."""
@@ -55,6 +59,7 @@ class Daemon:
         dns: DnsService | None,
         server: DnsServer | None,
         parts: "Services",
+        docker: Docker | None,
     ) -> None:
         self._options = options
         self._engine = engine
@@ -62,6 +67,7 @@ class Daemon:
         self._store = store
         self._dns = dns
         self._server = server
+        self._docker = docker
         self._addresses = parts.addresses
         self._names = parts.names
         self._containers = parts.containers
@@ -113,7 +119,7 @@ class Daemon:
     async def allocate(self, ident: str, subnet: IPv4Network, check_alive: bool) -> IPv4Interface:
         """See DaemonApi."""
         work = self._addresses.allocate(ident, subnet)
-        return await (if_alive(ident, work) if check_alive else work)
+        return await (self._if_alive(ident, work) if check_alive else work)
 
     async def lookup(self, ident: str, subnet: IPv4Network | None) -> list[IPv4Interface]:
         """See DaemonApi."""
@@ -127,7 +133,13 @@ class Daemon:
             self._addresses.claim_later(ident, interface)
             return
         work = self._addresses.claim(ident, interface)
-        await (if_alive(ident, work) if check_alive else work)
+        await (self._if_alive(ident, work) if check_alive else work)
+
+    async def _if_alive(self, ident: str, work: Coroutine[Any, Any, T]) -> T:
+        if self._docker is not None and is_engine_id(ident) and not await self._docker.keeper.runs(ident):
+            work.close()
+            raise RequestCancelled
+        return await if_alive(ident, work)
 
     async def release(self, ident: str, address: IPv4Address | None) -> list[IPv4Interface]:
         """See DaemonApi."""
@@ -151,16 +163,33 @@ class Daemon:
 
     # -- containers and the host ---------------------------------------------------------------------------
 
+    async def identify(self, container: str) -> str:
+        """See DaemonApi."""
+        ref = parse_container(container)
+        return await self._keeper(ref.ident).identify(ref.ident) if ref.of_engine else ref.ident
+
+    def _keeper(self, container: str) -> Keeper:
+        if self._docker is None:
+            raise UserError(
+                f"{container} would be a container of Docker, which this daemon was told to leave alone"
+                " (--docker-api ''); write netns:NAME, a path or pid:N for others"
+            )
+        return self._docker.keeper
+
     async def attach(self, request: AttachRequest) -> list[IPv4Interface]:
         """See DaemonApi."""
         ident = request.container.ident
         try:
+            if request.container.of_engine:
+                return await self._keeper(ident).attach(request)
             return await while_alive(ident, self._containers.attach(request))
         except RequestCancelled:
             raise UserError(f"{ident} ended while it waited; nothing was attached", 404) from None
 
     async def detach(self, request: DetachRequest) -> list[IPv4Interface]:
         """See DaemonApi."""
+        if request.container.of_engine:
+            return await self._keeper(request.container.ident).detach(request)
         return await self._containers.detach(request)
 
     async def expose(self, request: ExposeRequest) -> list[IPv4Interface]:
@@ -176,7 +205,7 @@ class Daemon:
     async def dns_add(self, request: NameRequest) -> None:
         """See DaemonApi."""
         container = request.container or EXTERNAL
-        hostname = request.hostname or self._own_name(container)
+        hostname = request.hostname or await self._own_name(container)
         addresses = request.addresses or self._own_addresses(container)
         self._names.add(container, hostname, addresses)
 
@@ -188,7 +217,9 @@ class Daemon:
         """See DaemonApi."""
         return self._names.lookup(name)
 
-    def _own_name(self, container: str) -> str:
+    async def _own_name(self, container: str) -> str:
+        if is_engine_id(container):
+            return await self._keeper(container).name_of(container)
         kind, _, name = container.partition(":")
         if kind != "netns" or not name or "/" in name:
             raise UserError(f"{container} has no name of its own; give one with -h")
@@ -288,6 +319,8 @@ class Daemon:
         """See DaemonApi. Whose addresses are given away must not go on using them: containers go first."""
         if self._addresses.default_subnet is not None:
             self._addresses.check_leaving(force)
+            if self._docker is not None:
+                self._docker.keeper.forget_all()
             await self._containers.detach_all()
             await self._exposures.hide_all()
             await self._addresses.leave(force)

@@ -7,6 +7,7 @@ from typing import Any
 
 from api.reports import recorded
 from tulle.api.addresses import AddressSpec
+from tulle.api.containers import parse_container
 from tulle.api.daemon import (
     AttachRequest,
     DetachRequest,
@@ -93,6 +94,9 @@ class FakeDaemon:
 
     async def leave(self, force: bool) -> None:
         await self._asked("leave", force)
+
+    async def identify(self, container: str) -> str:
+        return parse_container(container).ident
 
     async def attach(self, request: AttachRequest) -> list[IPv4Interface]:
         await self._asked("attach", request)
