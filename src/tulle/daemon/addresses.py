@@ -14,6 +14,7 @@ from tulle.daemon.knocking import Door, knock, objection
 from tulle.errors import UserError
 from tulle.host import container
 from tulle.ipam.allocator import Allocator
+from tulle.ipam.leaving import Left
 from tulle.ipam.takeover import TakenOver
 from tulle.mesh.peername import PeerName
 
@@ -136,10 +137,11 @@ class Addresses:
         if problem is not None:
             raise problem
 
-    async def leave(self, force: bool) -> None:
-        """Give our ranges away. Raises UserError as ``check_leaving`` does."""
+    async def leave(self, force: bool) -> bool:
+        """Give our ranges away; whether somebody knows now. Raises UserError as ``check_leaving`` does."""
         self.check_leaving(force)
-        await self._ask(lambda ticket: self.allocator.leave(ticket, now()))
+        left = cast(Left, await self._ask(lambda ticket: self.allocator.leave(ticket, now())))
+        return left.confirmed
 
     def check_leaving(self, force: bool) -> None:
         """Without ``force``, raises UserError if there are others but none in reach."""

@@ -43,9 +43,6 @@ from tulle.mesh.troubles import About
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-LAST_WORDS = 3.0
-"""Seconds that a reset waits for a peer to confirm what it was given."""
-
 
 class Daemon:
     """What the API drives. Built and ended by ``daemon.life``."""
@@ -323,9 +320,7 @@ class Daemon:
                 self._docker.keeper.forget_all()
             await self._containers.detach_all()
             await self._exposures.hide_all()
-            await self._addresses.leave(force)
-            self._engine.pump()
-            heard = await self._engine.links.delivered(LAST_WORDS)
+            heard = await self._addresses.leave(force)
             if not heard and not force and self._addresses.has_company():
                 raise UserError(
                     "the other peers do not answer, so they may not know yet that the addresses of this host"

@@ -6,13 +6,11 @@ while a socket is full the mesh keeps what waits for it merged.
 
 import asyncio
 import errno
-import fcntl
 import itertools
 import logging
 import os
 import socket
 import struct
-import termios
 from typing import Protocol, cast
 
 from tulle.errors import UserError
@@ -86,19 +84,6 @@ class Links:
         await asyncio.gather(*self._dials, return_exceptions=True)
         for link in [*self._open.values(), *self._parting]:
             link.drop()
-
-    async def delivered(self, patience: float) -> bool:
-        """Whether some peer has confirmed all that was written to it, waiting ``patience`` seconds at most.
-
-        Returns at once when all have, or when there is none.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience
-        while True:
-            waiting = [link.waiting > 0 for link in self._open.values()]
-            if not any(waiting) or loop.time() >= deadline:
-                return not all(waiting)
-            await asyncio.sleep(0.01)
 
     def next_number(self) -> LinkId:
         """A link number never used before in this process."""
@@ -210,15 +195,6 @@ class _Link(asyncio.Protocol):
             if not data:
                 return
             self._transport.write(data)
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that the peer's machine has not confirmed yet."""
-        if self._transport is None or self._transport.is_closing():
-            return 0
-        sock = cast(socket.socket, self._transport.get_extra_info("socket"))
-        unconfirmed = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
-        return self._transport.get_write_buffer_size() + int(unconfirmed)
 
     def part(self, last_words: bytes) -> None:
         """Say this and wait a moment: a reset would overtake it. The other end closes when it has read it."""

@@ -24,6 +24,7 @@ from tulle.ipam.events import Event
 from tulle.ipam.exchange import STATE, Exchange
 from tulle.ipam.fulfilment import Fulfilment, check_subnet
 from tulle.ipam.journal import Journal
+from tulle.ipam.leaving import Leaving
 from tulle.ipam.reclaim import Reclaiming
 from tulle.ipam.records import NAMES, NAMES_KEY, RecordTuple, nicknames_record, restore
 from tulle.ipam.requests import Allocate, Claim, Prime, Request
@@ -66,13 +67,13 @@ class Allocator:
         self._takeovers = Takeovers(
             territory, journal, exchange.request_ring, self._ownership_changed, directory.label
         )
+        self._leaving = Leaving(territory, directory, journal, exchange.show_and_ask, self._ownership_changed)
         self._status = StatusView(
             config, territory, directory, election, self._fulfilment, self._reclaiming, asking, journal
         )
         self._next_tick = 0.0
         self._next_report = 0.0
         self._owed = False
-        self._left = False
         directory.restore(previous.nicknames)
         resume(previous, config, territory, journal)
 
@@ -132,19 +133,11 @@ class Allocator:
         self._takeovers.start(ticket, peer, force, now)
 
     def leave(self, ticket: int, now: Instant) -> None:
-        """Give all our ranges to another peer and stop handing out addresses. Done(PeerName | None).
-
-        The result is the heir. Without anybody to give them to (None) the ranges stay with this peer's name.
-        """
+        """Give all our ranges to another peer and stop handing out addresses. Done(Left)."""
         self._journal.retry()
-        self._left = True
         for part in (self._fulfilment, self._takeovers):
             part.close(_left())
-        heir = self._directory.heir(self._territory.ring)
-        if heir is not None and self.config.peer in self._territory.ring.owners:
-            self._territory.transfer(self.config.peer, heir)
-            self._journal.send(Broadcast(STATE))
-        self._journal.answer(ticket, heir)
+        self._leaving.start(ticket, now)
 
     def terms(self) -> tuple[Term, ...]:
         """What other peers must agree with us on, as of now."""
@@ -209,11 +202,12 @@ class Allocator:
         """Take in the state of a peer. A broadcast is passed on as our own state, gossip if it was news."""
         before = self._territory.ring
         self._exchange.absorb(weave.decode_state(payload), sender, broadcast, now)
-        self._fulfilment.retry(now)
+        self._merged(before, now)
         return Merged(STATE, STATE if self._territory.ring is not before else NO_KEYS)
 
     def receive(self, dialect: str, payload: bytes, src: PeerName, now: Instant) -> None:
         """Take in a message for this peer."""
+        before = self._territory.ring
         match weave.decode_direct(payload):
             case weave.SpaceRequest(wanted):
                 self._exchange.donate(wanted, src, now)
@@ -223,7 +217,8 @@ class Allocator:
             case weave.RingUpdate(state):
                 self._exchange.absorb(state, src, True, now)
                 self._takeovers.answered(src, now)
-                self._fulfilment.retry(now)
+                self._leaving.answered(src, state.ring)
+                self._merged(before, now)
             case weave.UnknownKind(kind):
                 sender = self._directory.label(src)
                 self._journal.log("debug", f"{sender} sent a message of unknown kind {kind}; ignored")
@@ -233,6 +228,7 @@ class Allocator:
     def tick(self, now: Instant) -> None:
         """Retry what waits, report free space, and try the disk again."""
         self._takeovers.tick(now)
+        self._leaving.tick(now)
         if now.mono >= self._territory.settling.deadline and self._territory.settling.settled(now):
             self._fulfilment.retry(now)
         if now.mono < self._next_tick:
@@ -243,7 +239,7 @@ class Allocator:
         self._report_free(now)
         if self._election.wanted:
             self._exchange.need_ring(now)
-        if not self._left:
+        if not self._leaving.begun:
             self._reclaiming.pursue(now)
         self._fulfilment.retry(now)
 
@@ -251,14 +247,15 @@ class Allocator:
         """When ``tick`` has something to do; infinite while everything is at rest."""
         busy = (
             self._fulfilment.waiting
-            or (self._territory.strays and not self._left)
+            or (self._territory.strays and not self._leaving.begun)
             or (self._election.wanted and not self._territory.divided)
             or self._journal.blocked
         )
         due = self._next_tick if busy else math.inf
         if self._asking.reachable and self._territory.counts_changed:
             due = min(due, max(self._next_tick, self._next_report))
-        return min(due, self._takeovers.next_deadline(), self._territory.settling.deadline)
+        due = min(due, self._takeovers.next_deadline(), self._leaving.next_deadline())
+        return min(due, self._territory.settling.deadline)
 
     def collect(self) -> list[Event]:
         """Records to commit, then log lines and answers. Fills ``outbox``."""
@@ -286,6 +283,12 @@ class Allocator:
         if self._fulfilment.waiting and not self._territory.divided:
             self._exchange.need_ring(now)
             self._fulfilment.retry(now)
+
+    def _merged(self, before: Ring, now: Instant) -> None:
+        """After others spoke; the ring was ``before`` until then."""
+        if self._territory.ring is not before:
+            self._leaving.merged(before, now)
+        self._fulfilment.retry(now)
 
     def _ownership_changed(self, now: Instant) -> None:
         self._journal.send(Broadcast(STATE))

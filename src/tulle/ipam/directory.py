@@ -1,6 +1,6 @@
 """Who the other peers are: names for people, and who can be reached."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from tulle.errors import UserError
 from tulle.ipam.ring import Ring
@@ -82,6 +82,10 @@ class Directory:
             raise UserError(f"several peers are called {text}: {names}; give the name of one of them", 409)
         return found[0] if found else None
 
-    def heir(self, ring: Ring) -> PeerName | None:
-        """Who should get what we own when we leave: an owner that can be reached, else anybody that can."""
-        return min(ring.owners & self.reachable or self.reachable, default=None)
+    def heir(self, ring: Ring, unless: Set[PeerName] = frozenset()) -> PeerName | None:
+        """Who should get what we own when we leave: an owner that can be reached, else anybody that can.
+
+        None of ``unless``, who may be leaving too.
+        """
+        stay = self.reachable - unless
+        return min(ring.owners & stay or stay, default=None)

@@ -87,6 +87,11 @@ class Exchange:
         beyond = self._territory.universe.end
         self.request_space(peer, Range(beyond, beyond + 1), now)
 
+    def show_and_ask(self, peer: PeerName, now: Instant) -> None:
+        """Show a peer our ring, and ask for its own as it is then."""
+        self.send_ring(peer, now)
+        self.request_ring(peer, now)
+
     def send_ring(self, to: PeerName, now: Instant) -> None:
         """Show a peer our ring."""
         self._direct(to, weave.RingUpdate(self._state()), now)

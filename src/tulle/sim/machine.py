@@ -7,16 +7,15 @@ from random import Random
 
 from tulle.datapath.tables import Tables
 from tulle.ipam.events import Done, Failed
+from tulle.ipam.leaving import Left
 from tulle.mesh.peername import PeerName
+from tulle.names.nameserver import Nameserver
 from tulle.sim.daemon import Daemon
 from tulle.sim.disk import Disk
 from tulle.sim.kernel import Kernel
 from tulle.sim.network import Network
-from tulle.sim.settings import Settings, ip_of, name_of
+from tulle.sim.settings import DOMAIN, Settings, ip_of, name_of
 from tulle.sim.watcher import Asked, Container, Watcher
-
-LAST_WORDS = 3.0
-"""Seconds that a reset waits for its last message to arrive."""
 
 
 class Machine:
@@ -100,7 +99,9 @@ class Machine:
     def roll_back(self) -> None:
         """The disk is as it was when the backup was made. The daemon must not be running."""
         self.disk.roll_back()
-        self.promised, self.named = {}, set()
+        self.promised = {}
+        names = Nameserver(self.name, DOMAIN, self.disk.load())
+        self.named = {name for name in self.named if name[2] in names.lookup(name[1])}
 
     @property
     def now(self) -> float:
@@ -185,8 +186,8 @@ class Machine:
         daemon = self.daemon
         if daemon is None:
             return
-        company = any(owner != self.name for owner in daemon.ipam.ring.owners)
-        if company and not force and not daemon.node.mesh.routes.unicast_all:
+        alone = self._has_company(daemon) and not daemon.node.mesh.routes.unicast_all
+        if alone and not force:
             return
         for ident in list(self.containers):
             self.end(ident)
@@ -276,8 +277,8 @@ class Machine:
         elif asked.what == "rmpeer":
             daemon.node.forget_ghost(PeerName(int(asked.ident)))
         elif asked.what == "reset":
-            patience = LAST_WORDS
-            self._network.clock.call_after(patience, self._leave, daemon, bool(asked.ident))
+            assert isinstance(result, Left)
+            self._network.clock.call_after(0, self._leave, daemon, result.confirmed or bool(asked.ident))
 
     def _attach(self, asked: Asked, interface: IPv4Interface) -> None:
         daemon, ident = self.daemon, asked.ident
@@ -326,10 +327,13 @@ class Machine:
         self.promised.pop(ident, None)
         self.named = {one for one in self.named if one[0] != ident}
 
-    def _leave(self, daemon: Daemon, force: bool) -> None:
+    def _leave(self, daemon: Daemon, may: bool) -> None:
         if self.daemon is not daemon:
             return
-        if not force and not self._network.delivered(self.ip):
+        if may or not self._has_company(daemon):
+            self.start_over()
+        else:
             self.half_gone = True
-            return
-        self.start_over()
+
+    def _has_company(self, daemon: Daemon) -> bool:
+        return any(owner != self.name for owner in daemon.ipam.ring.owners)

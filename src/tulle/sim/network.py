@@ -199,11 +199,6 @@ class Network:
         if end is not None:
             self._drop(end)
 
-    def delivered(self, ip: str) -> bool:
-        """Whether some stream of this host has nothing under way any more."""
-        peers = [end.peer for end in self._ends.values() if end.host.ip == ip]
-        return any(peer is not None and not peer.unread for peer in peers)
-
     # -- frames
 
     def add_kernel(self, kernel: FrameTaker) -> None:

@@ -8,6 +8,7 @@ from ipam_cluster import Cluster
 from tulle.errors import UserError
 from tulle.ipam import weave
 from tulle.ipam.config import Consensus, IpamConfig, Observer, Seed
+from tulle.ipam.leaving import Left
 from tulle.ipam.takeover import TakenOver
 from tulle.mesh.peername import PeerName
 
@@ -316,7 +317,7 @@ def test_a_host_that_leaves_hands_everything_to_an_heir() -> None:
     cluster[3].ipam.leave(ticket, cluster.now)
     cluster.settle(3)
     cluster.run(1)
-    assert cluster.result(3, ticket) == PeerName(1)
+    assert cluster.result(3, ticket) == Left(PeerName(1), confirmed=True)
     assert cluster[2].ipam.ring.owners == {1, 2}
     late = cluster.allocate(3, "x")
     assert isinstance(cluster.result(3, late), UserError)
@@ -327,7 +328,7 @@ def test_the_last_host_leaves_without_an_heir() -> None:
     cluster[1].ipam.leave(1000, cluster.now)
     cluster.settle(1)
     assert 1000 in cluster[1].done
-    assert cluster[1].done[1000] is None
+    assert cluster[1].done[1000] == Left(None, confirmed=False)
 
 
 # -- disks

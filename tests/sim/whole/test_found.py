@@ -10,6 +10,7 @@ from tulle.sim.operations import Crash, Heal, Partition, Reset, Rmpeer, Start
 from tulle.sim.plan import Plan
 from tulle.sim.run import run
 from tulle.sim.scenario import Scenario
+from tulle.sim.scenarios import SCENARIOS
 from tulle.sim.settings import Settings
 
 
@@ -28,6 +29,12 @@ def test_a_long_cut_is_over_soon_after_it_ended(seed: int) -> None:
         plan.do(Heal(), Settle(60))
 
     assert failure_of(long_cut, seed) == ""
+
+
+@pytest.mark.parametrize("seed", [57, 58])
+def test_two_who_leave_at_once_do_not_end_up_with_all_of_it(seed: int) -> None:
+    """They handed what they had to each other, and it was nobody's (``disaster``, 5022)."""
+    assert run(SCENARIOS["two-leave-at-once"], seed).failure == ""
 
 
 def test_who_leaves_takes_nothing_over() -> None:

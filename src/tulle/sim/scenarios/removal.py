@@ -2,8 +2,8 @@
 
 from ipaddress import IPv4Network
 
-from tulle.sim.checks import Removed, Settle, SharedAreShown
-from tulle.sim.operations import Crash, End, Heal, Partition, Rmpeer, Start
+from tulle.sim.checks import AllGranted, Removed, Settle, SharedAreShown
+from tulle.sim.operations import Crash, End, Heal, Partition, Reset, Rmpeer, Start
 from tulle.sim.plan import Plan
 from tulle.sim.scenario import scenario
 from tulle.sim.settings import Settings
@@ -117,3 +117,21 @@ def donation_in_flight(plan: Plan) -> None:
     plan.wait(5)
     _launches(plan, (1, 5 - victim), 10)
     plan.do(Settle(90, answered=False))
+
+
+@scenario("two-leave-at-once", "4.5", "S50")
+def two_leave_at_once(plan: Plan) -> None:
+    """Two hosts leave at the same moment, and hand each other what they have: all of it belongs to those who
+    stay afterwards.
+    """
+    size = plan.rng.randrange(3, 6)
+    _busy_cluster(plan, size)
+    gone = plan.rng.sample(plan.hosts, 2)
+    for host in gone:
+        plan.do(Reset(host))
+        plan.wait(plan.rng.choice((0.0, 0.001, 0.003, 0.01, 0.1)))
+    plan.wait(10)
+    rest = [host for host in plan.hosts if host not in gone]
+    for _ in range(SMALL.num_addresses - 2 - 2 * len(rest)):
+        plan.launch(plan.rng.choice(rest))
+    plan.do(Settle(90), AllGranted())
