@@ -22,6 +22,12 @@ log = logging.getLogger(__name__)
 
 _SHORT_ID = re.compile(r"[0-9a-f]{12}\Z")
 
+AT_ONCE = 8
+"""Containers that are looked at together: while the engine starts one, it does not answer for that one."""
+
+SECOND_LOOK = 1.0
+"""Seconds after which a container is looked at again for which the engine gave no answer in time."""
+
 
 class Place(msgspec.Struct, frozen=True, rename="pascal"):
     """A container on one network."""
@@ -53,7 +59,8 @@ class ContainerNames:
         self._daemon = daemon
         self._ipam = ipam
         self._waiting: set[str] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._busy: set[str] = set()
+        self._workers: set[asyncio.Task[None]] = set()
 
     def happened(self, event: Event) -> None:
         """A container was connected to a network, or renamed."""
@@ -68,28 +75,36 @@ class ContainerNames:
 
     async def stop(self) -> None:
         """Look at nothing more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
 
     def _look_at(self, containers: Iterable[str]) -> None:
+        if self._daemon.dns is None:
+            return
         self._waiting.update(filter(None, containers))
-        if self._waiting and self._task is None and self._daemon.dns is not None:
-            self._task = asyncio.create_task(self._work())
+        for _ in range(min(len(self._waiting), AT_ONCE - len(self._workers))):
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
 
     async def _work(self) -> None:
-        """Look at the containers one after the other; those that change meanwhile come again."""
-        try:
-            while self._waiting:
-                container = self._waiting.pop()
-                try:
-                    await self._register(container)
-                except (EngineUnreachable, EngineRefused) as error:
-                    log.debug("names of %s: %s", container[:12], error)
-                except (UserError, StorageError) as error:
-                    log.warning("%s gets no name: %s", container[:12], error)
-        finally:
-            self._task = None
+        """Look at one container after the other; those that change meanwhile come again."""
+        while container := next(iter(self._waiting - self._busy), None):
+            self._waiting.discard(container)
+            self._busy.add(container)
+            try:
+                await self._register(container)
+            except EngineUnreachable as error:
+                log.debug("names of %s: %s", container[:12], error)
+                await asyncio.sleep(SECOND_LOOK)
+                self._waiting.add(container)
+            except EngineRefused as error:
+                log.debug("names of %s: %s", container[:12], error)
+            except (UserError, StorageError) as error:
+                log.warning("%s gets no name: %s", container[:12], error)
+            finally:
+                self._busy.discard(container)
 
     async def _register(self, container: str) -> None:
         answer = await self._engine.request("GET", f"/containers/{quote(container, safe='')}/json")
