@@ -205,6 +205,20 @@ class Allocator:
         self._merged(before, now)
         return Merged(STATE, STATE if self._territory.ring is not before else NO_KEYS)
 
+    def digest(self, fine: bool, now: Instant) -> bytes:
+        """See ``mesh.channel.Comparable``; fine or not, it is of the ring."""
+        if self._journal.dirty or not (fine or self._territory.divided):
+            return b""
+        return self._territory.ring.digest
+
+    def compare(self, theirs: bytes, fine: bool, sender: PeerName, now: Instant) -> Keys | None:
+        """See ``mesh.channel.Comparable``. Who has no ring yet shows that with a digest of its own."""
+        if theirs == self._territory.ring.digest:
+            return NO_KEYS
+        if self._territory.divided:
+            return STATE
+        return NO_KEYS if fine else None
+
     def receive(self, dialect: str, payload: bytes, src: PeerName, now: Instant) -> None:
         """Take in a message for this peer."""
         before = self._territory.ring

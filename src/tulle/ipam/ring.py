@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import blake2b
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -94,6 +95,12 @@ class Ring:
     def tokens(self) -> list[int]:
         """All tokens, ascending."""
         return [entry.token for entry in self.entries]
+
+    @cached_property
+    def digest(self) -> bytes:
+        """A few bytes that are the same for equal rings only."""
+        entries = [(entry.token, entry.peer, entry.version, entry.free) for entry in self.entries]
+        return blake2b(repr((self.start, self.end, self.seeds, entries)).encode(), digest_size=16).digest()
 
     @cached_property
     def owners(self) -> frozenset[PeerName]:

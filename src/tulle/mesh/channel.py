@@ -8,7 +8,7 @@ at the moment of sending, so a queue can never outgrow the state itself.
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from tulle.instant import Instant
 from tulle.mesh.peername import PeerName
@@ -69,3 +69,20 @@ class Channel(Protocol):
 
     def receive(self, dialect: str, payload: bytes, src: PeerName, now: Instant) -> None:
         """Take a unicast in. Raises BadMessage."""
+
+
+@runtime_checkable
+class Comparable(Protocol):
+    """What a channel may have besides: a way to find out with few bytes whether two peers hold the same.
+
+    Neighbours of our kind are then sent digests now and then instead of the complete state.
+    """
+
+    def digest(self, fine: bool, now: Instant) -> bytes:
+        """Of our state, ``fine`` or not. Empty while there is nothing to compare: all is sent then."""
+
+    def compare(self, theirs: bytes, fine: bool, sender: PeerName, now: Instant) -> Keys | None:
+        """The keys that the sender of this digest may lack; None if only its fine digest can tell.
+
+        Raises BadMessage.
+        """

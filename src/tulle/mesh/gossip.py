@@ -2,15 +2,16 @@
 
 Gossip is merged, and what was new of it goes on to some random neighbours. A broadcast is merged and goes on
 along the tree of its source. A unicast goes on unread to the next hop. Now and then each peer sends its
-complete state to some neighbours, which mends whatever was lost.
+complete state to some neighbours, or a digest of it, which mends whatever was lost.
 """
 
+import math
 from collections.abc import Callable
 from random import Random
 
 from tulle.errors import BadMessage, Incompatible
 from tulle.instant import Instant
-from tulle.mesh import comparing
+from tulle.mesh import comparing, reconciliation
 from tulle.mesh.channel import NO_KEYS, Broadcast, Channel, Gossip, Keys, Outgoing
 from tulle.mesh.connection import Link
 from tulle.mesh.dialect import BroadcastMessage, GossipMessage, Message, UnicastMessage
@@ -18,6 +19,7 @@ from tulle.mesh.events import Log, MeshEvent
 from tulle.mesh.links import LinkTable
 from tulle.mesh.neighbours import random_neighbours
 from tulle.mesh.peername import PeerName, format_name
+from tulle.mesh.reconciliation import Reconciliation
 from tulle.mesh.routes import Routes
 from tulle.mesh.sendqueue import StatePart
 from tulle.mesh.surrogate import Surrogate
@@ -26,6 +28,11 @@ from tulle.mesh.troubles import About, Troubles
 PERIOD_SECONDS = 30.0
 PERIOD_BYTES = 32 * 1024
 """What one period's complete state of a channel may cost; it always goes to one neighbour at least."""
+
+LULL_SECONDS = 1.0
+"""A broadcast may miss somebody while the topology changes. So long after it last did, peers of our kind
+compare what they have.
+"""
 
 MAX_PAYLOAD = 10 * 1024 * 1024 - 1024
 MAX_SURROGATES = 16
@@ -56,8 +63,10 @@ class GossipRouter:
         self._announce = announce
         self._channels: dict[str, Channel] = {}
         self._surrogates: dict[str, Surrogate] = {}
+        self._reconciliation = Reconciliation(me, self._channels, links, wake)
         self._sizes: dict[str, int] = {}
         self._period_at: float | None = None
+        self._compare_at = math.inf
 
     @property
     def channel_names(self) -> list[str]:
@@ -73,12 +82,16 @@ class GossipRouter:
     # -- arriving ----------------------------------------------------------------------------------------
 
     def gossip(self, link: Link, message: GossipMessage, now: Instant) -> None:
-        """State from a neighbour. Raises BadMessage."""
+        """State from a neighbour, or a digest of it. Raises BadMessage."""
+        if message.channel == reconciliation.CHANNEL:
+            self._reconciliation.hear(link, message.payload, now)
+            return
         channel = self._channel(message.channel)
         if channel is None or link.peer is None:
             return
         merged = channel.merge(link.session.dialect, message.payload, link.peer, False, now)
         if merged.fresh:
+            self._reconciliation.news(channel.name, now)
             self._gossip_some(channel.name, merged.fresh, skip=link.peer)
 
     def broadcast(self, link: Link, message: BroadcastMessage, now: Instant) -> None:
@@ -91,6 +104,8 @@ class GossipRouter:
         except BadMessage as error:
             self._blame(link, message, error, now)
             return
+        if merged.fresh:
+            self._reconciliation.news(channel.name, now)
         if merged.received:
             self._broadcast(channel.name, message.src, merged.received, skip=link.peer)
 
@@ -120,6 +135,8 @@ class GossipRouter:
 
     def encode(self, link: Link, part: StatePart, now: Instant) -> list[Message]:
         """The messages that carry this part of a channel's state, as it is now."""
+        if part.channel == reconciliation.CHANNEL:
+            return [*self._reconciliation.encode(part.keys or NO_KEYS, now)]
         channel = self._channels.get(part.channel) or self._surrogates[part.channel]
         if part.keys is None:
             payloads = channel.encode_all(link.session.dialect, now)
@@ -132,7 +149,11 @@ class GossipRouter:
 
     def next_deadline(self) -> float:
         """When ``tick`` must be called next."""
-        return float("-inf") if self._period_at is None else self._period_at
+        return -math.inf if self._period_at is None else min(self._period_at, self._compare_at)
+
+    def unsettled(self, now: Instant) -> None:
+        """The topology has changed."""
+        self._compare_at = now.mono + LULL_SECONDS
 
     def tick(self, now: Instant, also: str) -> None:
         """Once in a while send complete states; ``also`` is the topology's channel, encoded elsewhere.
@@ -141,6 +162,10 @@ class GossipRouter:
         """
         if self._period_at is None:
             self._period_at = now.mono + PERIOD_SECONDS * (0.5 + self._rng.random())
+        if now.mono >= self._compare_at:
+            self._compare_at = math.inf
+            for name in self._channels:
+                self._reconciliation.ask(name, self._some(), now)
         if now.mono < self._period_at:
             return
         self._period_at = now.mono + PERIOD_SECONDS * (0.9 + 0.2 * self._rng.random())
@@ -150,7 +175,7 @@ class GossipRouter:
             self._wake(self._links.up[neighbour])
         self._tell_all(also, [neighbour for neighbour in self._some() if neighbour not in alike])
         for name in self._channels:
-            self._tell_all(name, self._some())
+            self._tell_all(name, self._reconciliation.ask(name, self._some(), now))
 
     def _some(self) -> list[PeerName]:
         chosen = random_neighbours(self._routes, self._rng, self._links.up.keys())

@@ -26,7 +26,8 @@ neighbours of its kind that the sender does not reach, so that nobody else needs
 """
 
 _RECORDS = "PeerRecords"
-"""Another of our own: the topology may be told in the short form of ``descriptions``."""
+"""Another of our own: the topology may be told in the short form of ``descriptions``, and digests of channels
+are understood (``reconciliation``)."""
 
 SEEKS = "Seeks"
 """Another of our own: the name of the peer that the dialling end hopes to find."""

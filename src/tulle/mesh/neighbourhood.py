@@ -52,6 +52,7 @@ class Neighbourhood:
         self._membership = Membership(topology, rng, emit)
         self._introductions = Introductions(links)
         self._comparing = Comparing()
+        self._digested = (-1, b"")
 
     def link_up(self, link: Link, now: Instant) -> None:
         """There is a link to this peer now. One that is new to us, or has restarted, is told everything."""
@@ -104,7 +105,7 @@ class Neighbourhood:
         peer = link.peer
         if peer is None or link.greeting is None or not link.greeting.tells_all:
             return
-        if theirs == comparing.digest(self._topology.peers.values()):
+        if theirs == self._digest():
             self._comparing.same(peer)
         elif self._comparing.differs(peer, self._news.calm(now), now.mono):
             link.queue.add_full(CHANNEL)
@@ -113,7 +114,7 @@ class Neighbourhood:
     def encode(self, link: Link, part: StatePart, now: Instant) -> list[Message]:
         """The messages that tell a neighbour of peers."""
         if part.channel == comparing.CHANNEL:
-            return [GossipMessage(part.channel, self._me, comparing.digest(self._topology.peers.values()))]
+            return [GossipMessage(part.channel, self._me, self._digest())]
         names = None
         if part.keys is not None:
             names = frozenset(PeerName(key) for key in part.keys if isinstance(key, int))
@@ -143,6 +144,13 @@ class Neighbourhood:
             self._membership.next_deadline(),
         )
 
+    def _digest(self) -> bytes:
+        edition, digest = self._digested
+        if edition != self._topology.edition:
+            digest = comparing.digest(self._topology.peers.values())
+            self._digested = self._topology.edition, digest
+        return digest
+
     def _introduce(self, now: Instant) -> None:
         for link in self._introductions.due(now):
             self._news.introduce(link)
@@ -155,6 +163,7 @@ class Neighbourhood:
         self._changed(now)
 
     def _changed(self, now: Instant) -> None:
+        self._gossip.unsettled(now)
         if self._membership.changed(now):
             self._news.changed((self._me,), now)
         self._disturb(now)

@@ -71,6 +71,8 @@ class Topology:
         self._peers: dict[PeerName, PeerSummary] = {}
         self._undescribed: set[PeerName] = set()
         self._connections = 0
+        self.edition = 0
+        """Grows with every change of anything."""
         self._name = me.name
         self._put(me)
 
@@ -162,6 +164,7 @@ class Topology:
             if peer.short_id is not None:
                 self._short_ids.release(name, peer.short_id)
         if gone:
+            self.edition += 1
             self.graph.remove(gone)
             self._undescribed.difference_update(gone)
         return tuple(gone)
@@ -206,6 +209,7 @@ class Topology:
                 self._short_ids.release(peer.name, before.short_id)
         if peer.short_id is not None and (before is None or before.short_id != peer.short_id):
             self._short_ids.claim(peer.name, peer.short_id)
+        self.edition += 1
         self._peers[peer.name] = peer
         if is_placeholder(peer):
             self._undescribed.add(peer.name)

@@ -11,10 +11,11 @@ connection when clocks differ by more than 15 minutes, so that much is said in t
 import math
 from collections.abc import Container, Iterable
 from ipaddress import IPv4Address
+from struct import Struct
 
-from tulle.errors import UserError
+from tulle.errors import BadMessage, UserError
 from tulle.instant import Instant
-from tulle.mesh.channel import Broadcast, Gossip, Keys, Merged, Outgoing
+from tulle.mesh.channel import NO_KEYS, Broadcast, Gossip, Keys, Merged, Outgoing
 from tulle.mesh.peername import PeerName
 from tulle.names import records, weave
 from tulle.names.clocks import Clocks
@@ -33,6 +34,8 @@ ENTRIES_PER_MESSAGE = 20_000
 
 MOST_ENTRIES = 1 << 18
 """Names and removals, of all peers, that are remembered; what other peers tell beyond that is ignored."""
+
+_WALL = Struct(">q")
 
 
 class Nameserver:
@@ -162,6 +165,25 @@ class Nameserver:
             received.add(entry.key)
         self._broadcast(corrected)
         return Merged(frozenset(received), frozenset(fresh | corrected))
+
+    def digest(self, fine: bool, now: Instant) -> bytes:
+        """See ``mesh.channel.Comparable``. Our wall clock comes first, so that wrong clocks show."""
+        fingerprint = self._state.fingerprint
+        return _WALL.pack(int(now.wall)) + (fingerprint.fine() if fine else fingerprint.whole())
+
+    def compare(self, theirs: bytes, fine: bool, sender: PeerName, now: Instant) -> Keys | None:
+        """See ``mesh.channel.Comparable``. Raises BadMessage."""
+        if len(theirs) < _WALL.size:
+            raise BadMessage("a digest of the names is cut off")
+        (wall,) = _WALL.unpack_from(theirs)
+        self._events += self._clocks.compare(sender, wall - now.wall)
+        digest, fingerprint = theirs[_WALL.size :], self._state.fingerprint
+        if not fine:
+            return NO_KEYS if digest == fingerprint.whole() else None
+        try:
+            return frozenset(fingerprint.differing(digest, self._spoken()))
+        except ValueError as error:
+            raise BadMessage(str(error)) from None
 
     def receive(self, dialect: str, payload: bytes, src: PeerName, now: Instant) -> None:
         """Names are not sent to single peers; such a message is dropped."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 from tulle.mesh.peername import PeerName
 from tulle.names.directory import Directory
 from tulle.names.entry import Entry, Key
+from tulle.names.fingerprint import Fingerprint
 
 Group = TypeVar("Group", PeerName, str)
 
@@ -19,6 +20,7 @@ class State:
         self.peer = peer
         self.directory = Directory(domain)
         self.entries: dict[Key, Entry] = {}
+        self.fingerprint = Fingerprint()
         self._of_origin: defaultdict[PeerName, dict[Key, None]] = defaultdict(dict)
         self._of_container: defaultdict[str, dict[Key, None]] = defaultdict(dict)
 
@@ -26,6 +28,9 @@ class State:
         """Make ``entry`` the state of its key."""
         key = entry.key
         old = self.entries.get(key)
+        for changed in (old, entry):
+            if changed is not None and changed.live:
+                self.fingerprint.toggle(changed)
         self.entries[key] = entry
         self._of_origin[key.origin][key] = None
         if not entry.live:
@@ -38,7 +43,9 @@ class State:
     def drop(self, key: Key) -> None:
         """Forget a key as if it had never been."""
         self._unlist(key)
-        del self.entries[key]
+        old = self.entries.pop(key)
+        if old.live:
+            self.fingerprint.toggle(old)
         _take_out(self._of_origin, key.origin, key)
 
     def of_origin(self, origin: PeerName) -> list[Key]:
