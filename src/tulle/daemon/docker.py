@@ -45,8 +45,8 @@ class Docker:
         self.engine = engine
         self.keeper = keeper
         self.watch = Watch(engine)
-        self.watch.add(keeper)
-        self._services: list[Service] = [keeper]
+        self.watch.add(keeper.looks)
+        self._services: list[Service] = [keeper.looks]
         self._running: list[Service] = []
 
     def add(self, *services: Service) -> None:

@@ -14,12 +14,12 @@ log = logging.getLogger(__name__)
 
 
 class Finder:
-    """Asks the engine. ``known`` are ids that are known here, also when the engine is away."""
+    """Asks the engine. ``known`` tells ids that are known here, also when the engine is away."""
 
-    def __init__(self, engine: Engine, domain: str, known: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, engine: Engine, domain: str, known: Callable[[], Iterable[str]] = tuple) -> None:
+        self.known = known
         self._engine = engine
         self._domain = domain
-        self._known = known
 
     async def inspect(self, text: str) -> Inspected | None:
         """A container by id, beginning of an id, or name; None when there is none. Raises UserError."""
@@ -39,7 +39,7 @@ class Finder:
                 return found.id
         except EngineUnreachable as error:
             away = error
-        matching = [ident for ident in self._known() if ident.startswith(text)]
+        matching = [ident for ident in self.known() if ident.startswith(text)]
         if len(matching) == 1:
             return matching[0]
         raise away or no_such(text)

@@ -3,9 +3,15 @@
 Docker writes the file anew whenever the container starts, and mounts it as a file, so it is changed in place.
 """
 
+import logging
 from collections.abc import Sequence
 from ipaddress import IPv4Interface
 from pathlib import Path
+
+from tulle.api.daemon import AttachRequest
+from tulle.docker.engine import Inspected
+
+log = logging.getLogger(__name__)
 
 
 def rewritten_hosts(text: str, names: Sequence[str], addresses: Sequence[IPv4Interface]) -> str:
@@ -22,6 +28,19 @@ def rewrite_hosts(path: Path, names: Sequence[str], addresses: Sequence[IPv4Inte
         file.seek(0)
         file.write(text)
         file.truncate()
+
+
+def tell_hosts(found: Inspected, request: AttachRequest, addresses: Sequence[IPv4Interface]) -> None:
+    """Write what an attach asked for into a container's hosts file. If that fails, the log says so."""
+    entries = [([name], [IPv4Interface(address)]) for name, address in request.extra_hosts]
+    own = list(filter(None, [request.hostname or request.container.hostname, found.config.hostname]))
+    if request.rewrite_hosts and own:
+        entries.insert(0, ([name.rstrip(".") for name in own], list(addresses)))
+    try:
+        for names, meant in entries:
+            rewrite_hosts(Path(found.hosts_path), names, meant)
+    except OSError as error:
+        log.warning("%s: its hosts file could not be rewritten: %s", found.id[:12], error)
 
 
 def _says_who(line: str, names: Sequence[str]) -> bool:

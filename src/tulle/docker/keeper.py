@@ -1,7 +1,7 @@
 """Keeps containers of Docker's as attached as they should be, through their and the engine's ups and downs.
 
 Everything here goes by how things are, never by what was heard: an event, an interface that disappeared, a
-list, a clock, all lead to ``look_at``, which asks the engine about one container and makes addresses, names
+list, a clock, all lead to a look, which asks the engine about one container and makes addresses, names
 and interface agree with the answer. So it does no harm that events are lost, late, or told twice.
 
 A container that ends loses its names at once and its addresses GRACE later, unless it runs again by then or
@@ -11,10 +11,8 @@ its restart policy is about to start it. What it had is remembered until the eng
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Interface
-from typing import Any
 
 from msgspec import structs
 
@@ -23,8 +21,10 @@ from tulle.api.daemon import AttachRequest, DetachRequest, RequestCancelled
 from tulle.daemon.addresses import while_alive
 from tulle.daemon.containers import Containers
 from tulle.daemon.turns import Turns
-from tulle.docker.engine import Engine, EngineUnreachable, Event, Inspected, Summary
+from tulle.docker.engine import Engine, EngineUnreachable, Inspected
 from tulle.docker.finding import Finder
+from tulle.docker.hosts import tell_hosts
+from tulle.docker.looks import Looks
 from tulle.docker.records import Membership, Memberships
 from tulle.errors import StorageError, UserError
 from tulle.host import container
@@ -34,13 +34,12 @@ log = logging.getLogger(__name__)
 GRACE = 0.5
 """Seconds in which a container may start again and find its addresses still its own."""
 
-LOOK_INTERVAL = 60.0
 AT_ONCE = 16
 """Containers that the engine is asked about at the same time."""
 
 
 class Keeper:
-    """Attach and detach for containers of an engine, and their upkeep. A service, and a Listener."""
+    """Attach and detach for containers of an engine, and their upkeep: ``looks`` is what has it done."""
 
     def __init__(self, finder: Finder, containers: Containers, memberships: Memberships) -> None:
         self._finder = finder
@@ -50,10 +49,7 @@ class Keeper:
         self._few = asyncio.Semaphore(AT_ONCE)
         self._ended: dict[str, float] = {}
         """When containers were first seen not to run, on the monotonic clock."""
-        self._waiting: set[str] = set()
-        """Containers that will be looked at, but have not been yet."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._stopped = False
+        self.looks = Looks(self._turns, self.concerned, self._settle)
 
     # -- what users ask --------------------------------------------------------------------------------------
 
@@ -64,7 +60,7 @@ class Keeper:
             found = await self._finder.inspect(ident)
             if found is None or not await self._restore(found):
                 raise UserError(f"{request.container.ident} has just ended; nothing was attached", 404)
-            return await self._attach(replace(request, container=self._finder.reference(found)))
+            return await self._attach(found, replace(request, container=self._finder.reference(found)))
 
     async def detach(self, request: DetachRequest) -> list[IPv4Interface]:
         """As ``Containers.detach``, and the container will come back without these addresses."""
@@ -105,68 +101,20 @@ class Keeper:
 
     # -- what happens ----------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Look at everything now and then, besides what is heard."""
-        self._spawn(self._look_for_ever())
-
-    async def stop(self) -> None:
-        """Look no more."""
-        self._stopped = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def happened(self, event: Event) -> None:
-        """See Listener. What is not about a container of ours costs nothing."""
-        if event.actor.id in self._concerned():
-            self.look_at(event.actor.id)
-
-    def caught_up(self, containers: Sequence[Summary]) -> None:
-        """See Listener."""
-        for ident in self._concerned():
-            self.look_at(ident)
-
-    def look_at(self, ident: str) -> None:
-        """See soon how a container is, and make everything here agree with it."""
-        if not self._stopped and ident not in self._waiting:
-            self._waiting.add(ident)
-            self._spawn(self._look(ident))
-
     def interface_gone(self, ident: str) -> None:
         """A container has lost its interface, most likely because it has ended."""
         self._ended.setdefault(ident, time.monotonic())
-        self.look_at(ident)
+        self.looks.at(ident)
 
-    def _concerned(self) -> set[str]:
+    def concerned(self) -> set[str]:
+        """The containers that have something here, or should have."""
         return {*self._memberships.idents(), *self._containers.engine_idents()}
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _look_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_INTERVAL)
-            for ident in self._concerned():
-                self.look_at(ident)
-
-    async def _look(self, ident: str) -> None:
-        try:
-            async with self._turns.of(ident):
-                await self._settle(ident)
-        except (UserError, StorageError) as error:
-            log.error("%s could not be brought into order, and will be tried again: %s", ident[:12], error)
-        except Exception:
-            log.exception("internal error while looking at %s", ident[:12])
 
     # -- making it so ----------------------------------------------------------------------------------------
 
     async def _settle(self, ident: str) -> None:
         try:
             async with self._few:
-                self._waiting.discard(ident)
                 found = await self._finder.inspect(ident)
         except EngineUnreachable:
             await self._settle_alone(ident)
@@ -198,7 +146,7 @@ class Keeper:
         if coming_back:
             return
         if left > 0:
-            asyncio.get_running_loop().call_later(left, self.look_at, ident)
+            self.looks.later(ident, left)
         else:
             await self._containers.end(ident, free=True)
             del self._ended[ident]
@@ -246,15 +194,15 @@ class Keeper:
             extra_hosts=member.extra_hosts,
         )
         try:
-            await self._attach(request)
+            await self._attach(found, request)
         except RequestCancelled:
             return
         except UserError as error:
             log.warning("%s cannot have the addresses from before: %s", found.id[:12], error)
-            await self._attach(replace(request, addresses=member.specs(same=False)))
+            await self._attach(found, replace(request, addresses=member.specs(same=False)))
         log.info("%s runs again, and is attached as before", found.id[:12])
 
-    async def _attach(self, request: AttachRequest) -> list[IPv4Interface]:
+    async def _attach(self, found: Inspected, request: AttachRequest) -> list[IPv4Interface]:
         """Attach, with the intention on disk before and the outcome after."""
         ref = request.container
         before = self._memberships.get(ref.ident) or Membership()
@@ -265,6 +213,7 @@ class Keeper:
             self._finish(ref.ident, before)
             raise
         self._finish(ref.ident, before.after(request, self._containers.addresses_of(ref.ident)))
+        tell_hosts(found, request, interfaces)
         return interfaces
 
     def _finish(self, ident: str, member: Membership) -> None:
@@ -275,16 +224,14 @@ class Keeper:
             else:
                 self._memberships.drop(ident)
         except StorageError:
-            self.look_at(ident)
+            self.looks.at(ident)
             raise
 
 
 def make_keeper(engine: Engine, containers: Containers, domain: str, memberships: Memberships) -> Keeper:
     """The keeper of the containers of one engine, told by ``containers`` of those that end."""
-
-    def known() -> set[str]:
-        return {*memberships.idents(), *containers.engine_idents()}
-
-    keeper = Keeper(Finder(engine, domain, known), containers, memberships)
+    finder = Finder(engine, domain)
+    keeper = Keeper(finder, containers, memberships)
+    finder.known = keeper.concerned
     containers.on_engine_death = keeper.interface_gone
     return keeper
