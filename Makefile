@@ -5,14 +5,18 @@ PYTHON := .venv/bin/python
 TESTS ?= tests
 MINUTES ?= 5
 
-.PHONY: help demo test unit lint format docs bench fuzz lock clean
+.PHONY: help demo demo-docker test unit lint format docs bench plugin fuzz lock clean
 
 help: ## this text
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## three hosts on this machine, shown live in a minute (as root)
 	@scripts/setup demo
 	@$(PYTHON) demo/demo.py
+
+demo-docker: ## three hosts with a Docker engine each, shown live in two minutes (as root)
+	@scripts/setup docker
+	@$(PYTHON) demo/docker_demo.py
 
 # Most of the time of tests that need the kernel is waiting: three processes for two processors.
 test: ## every test (as root; otherwise those that need root are skipped)
@@ -39,6 +43,10 @@ docs: ## the documentation site, in site/
 bench: ## measure against plain Linux, and write docs/performance.md (as root, on an idle machine)
 	@scripts/setup test
 	@$(PYTHON) -m bench
+
+plugin: ## tulle as a plugin that Docker manages, for swarms: a directory for docker plugin create
+	@scripts/setup run
+	@scripts/plugin build/plugin
 
 fuzz: ## coverage-guided fuzzing of everything that parses network bytes, MINUTES=5
 	@scripts/setup test

@@ -13,6 +13,9 @@ from lab import Container, Host, wait_until
 PATHS = (Path(sys.executable).parent, Path(__file__).with_name("programs"))
 """Where the demo's commands are: tulle, and the programs that run in its containers."""
 
+SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where Debian's programs are; they come before others of their names."""
+
 WIDTH = 100
 SHOWN_LINES = 14
 
@@ -24,7 +27,9 @@ class StepFailed(Exception):
 class Stage:
     """Prints what happens, in colour on a terminal. Every method that fails raises StepFailed."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path = Path("/")) -> None:
+        """``directory``: where the users of hosts type their commands."""
+        self._directory = directory
         self._colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._began = time.monotonic()
         self._section = 0
@@ -94,16 +99,15 @@ class Stage:
     def _prompt(self, where: Host | Container) -> str:
         return self._paint(f"{_short(where)}#", "36" if isinstance(where, Host) else "35")
 
-    @staticmethod
-    def _shell(where: Host | Container, command: str) -> list[str]:
+    def _shell(self, where: Host | Container, command: str) -> list[str]:
         if isinstance(where, Container):
             return ["ip", "netns", "exec", where.name, "sh", "-c", command]
-        named = f'hostname {where.short} && exec sh -c "$1"'
-        return ["nsenter", f"--net={where.path}", "unshare", "--uts", "sh", "-c", named, "sh", command]
+        named = f'hostname {where.short} && cd "$2" && exec sh -c "$1"'
+        return [*where._enter(), "unshare", "--uts", "sh", "-c", named, "sh", command, str(self._directory)]
 
     @staticmethod
     def _environment(where: Host | Container) -> Mapping[str, str]:
-        path = ":".join((*map(str, PATHS), os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")))
+        path = ":".join((*map(str, PATHS), SYSTEM, os.environ.get("PATH", "")))
         known = where.environment() if isinstance(where, Host) else os.environ
         return {**known, "PATH": path, "COLUMNS": str(WIDTH), "NO_COLOR": "1"}
 
