@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tulle.api.addresses import AddressSpec, parse_spec
 from tulle.api.daemon import DnsService
-from tulle.docker.proxy.fields import Json, part, put, text, words
+from tulle.docker.proxy.fields import Json, key_of, part, put, text, words
 from tulle.docker.proxy.options import ProxyOptions, derived_hostname
 from tulle.errors import UserError
 
@@ -82,7 +82,8 @@ def rewritten(asked: Json, image: Mapping[str, object], name: str, joining: Join
 def rewritten_host_config(asked: Json, joining: Joining) -> Json:
     """The HostConfig that an old client sends with a start: it replaces that of the creation."""
     body = copy.deepcopy(asked)
-    _let_in(body, joining)
+    inner = key_of(body, "HostConfig") in body  # the engine takes it either way
+    _let_in(part(body, "HostConfig") if inner else body, joining)
     return body
 
 
