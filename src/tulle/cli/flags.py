@@ -66,6 +66,7 @@ FLAGS = (
         "DOCKER_HOST or /var/run/docker.sock",
     ),
     Flag("no_plugin", None, "Offer Docker no network driver."),
+    Flag("plugin_v2", None, "Run as a plugin that Docker manages, for the networks of a swarm."),
     Flag("no_proxy", None, "Offer no Docker API proxy."),
     Flag(
         "proxy_listen",

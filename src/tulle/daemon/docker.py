@@ -6,6 +6,7 @@ comes, and survive its end; and one that fails takes none of the others with it.
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from tulle.daemon.options import LaunchOptions
 from tulle.docker.engine import DEFAULT_SOCKET, Engine
 from tulle.docker.keeper import Keeper, make_keeper
 from tulle.docker.plugin.driver import Wire
+from tulle.docker.plugin.managed import ManagedPlugin
 from tulle.docker.plugin.service import Plugin, PluginOptions
 from tulle.docker.proxy.create import Joining
 from tulle.docker.proxy.service import Proxy
@@ -75,7 +77,9 @@ def services_of(
 ) -> Sequence[Service]:
     """What this daemon offers to Docker: the network plugin, the proxy."""
     services: list[Service] = []
-    if not options.no_plugin:
+    if options.plugin_v2:
+        services.append(_managed(docker, daemon, options, store, records))
+    elif not options.no_plugin:
         services.append(_plugin(docker, daemon, options, store, records))
     if not options.no_proxy:
         services.append(_proxy(docker, daemon, options))
@@ -87,7 +91,7 @@ def _plugin(
 ) -> Plugin:
     dns = daemon.dns
     resolver = dns.address if dns is not None and dns.port == 53 else None
-    wire = Wire(options.bridge, options.interface.rstrip("0123456789"), options.mtu, resolver)
+    wire = _wire(options, resolver)
     places = PluginOptions(
         wire,
         options.ipalloc_range,
@@ -97,6 +101,19 @@ def _plugin(
     plugin = Plugin(docker.engine, daemon, store, records, places)
     docker.watch.add(plugin)
     return plugin
+
+
+def _managed(
+    docker: Docker, daemon: DaemonApi, options: LaunchOptions, store: Store, records: Iterable[Record]
+) -> ManagedPlugin:
+    plugin = ManagedPlugin(docker.engine, daemon, store, records, _wire(options, None))
+    docker.watch.add(plugin)
+    return plugin
+
+
+def _wire(options: LaunchOptions, resolver: IPv4Address | None) -> Wire:
+    prefix = options.interface.rstrip("0123456789")
+    return Wire(options.bridge, prefix, options.mtu, resolver, not options.no_multicast_route)
 
 
 def _proxy(docker: Docker, daemon: DaemonApi, options: LaunchOptions) -> Proxy:

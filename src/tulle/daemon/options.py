@@ -72,6 +72,7 @@ class LaunchOptions(ProxyOptions):
     metrics_addr: ListenAddress | None = None
     docker_api: str | None = None
     no_plugin: bool = False
+    plugin_v2: bool = False
     log_level: str = "info"
     state_dir: str = "/var/lib/tulle"
     socket: str = "/run/tulle/tulle.sock"
@@ -162,7 +163,7 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
 """Flags with a value. The others are switches or lists."""
 
 LISTS: Mapping[str, Callable[[str], Any]] = {"peers": check_target, "proxy_listen": parse_listen}
-SWITCHES = ("resume", "no_discovery", "no_fastdp", "no_dns", "no_plugin", *PROXY_SWITCHES)
+SWITCHES = ("resume", "no_discovery", "no_fastdp", "no_dns", "no_plugin", "plugin_v2", *PROXY_SWITCHES)
 
 
 def parse_options(raw: Raw) -> LaunchOptions:

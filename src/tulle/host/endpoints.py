@@ -10,6 +10,7 @@ import re
 import secrets
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Interface, NetmaskValueError
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from tulle.errors import UserError
 from tulle.host import netlink, sysctl
 from tulle.host.bridge import bridge_index
+from tulle.host.neighbours import Announcer
 from tulle.host.netlink import KernelRefused, Request, Rtnl
 
 _MARK = "tulle-endpoint"
@@ -97,12 +99,12 @@ async def list_endpoints() -> list[Found]:
     return await asyncio.to_thread(_list)
 
 
-def index_of(endpoint: Endpoint) -> int:
-    """The index of the outer end, 0 if it is gone."""
-    try:
-        return socket.if_nametoindex(endpoint.outer)
-    except OSError:
-        return 0
+def announce(endpoint: Endpoint, announcer: Announcer | None) -> None:
+    """Tell the network who has the address now, unless the endpoint is gone already."""
+    with suppress(OSError):
+        index = socket.if_nametoindex(endpoint.outer)
+        if announcer is not None:
+            announcer.announce([endpoint.address.ip], endpoint.mac, index)
 
 
 async def join_again(found: Found, bridge: str) -> None:

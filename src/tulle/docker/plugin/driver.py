@@ -35,13 +35,14 @@ class Wire:
     """How containers are joined to the network.
 
     ``prefix`` is what their interfaces are called, before a number; ``resolver`` where they find the DNS
-    server of this host.
+    server of this host. ``multicast``: it goes into the network, unless a network is told otherwise.
     """
 
     bridge: str
     prefix: str
     mtu: int
     resolver: IPv4Address | None
+    multicast: bool = True
 
 
 class Driver:
@@ -79,7 +80,7 @@ class Driver:
 
     async def create_network(self, request: NetworkRequest) -> Answer:
         """``network create``."""
-        network = make_network(request, self._wire.mtu)
+        network = make_network(request, self._wire.mtu, self._wire.multicast)
         if not network.dealt_here and self._scope == "local":
             self._check_dealt_elsewhere(network)
         self._networks.add(network)

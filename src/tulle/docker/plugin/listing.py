@@ -39,7 +39,7 @@ class Listed(msgspec.Struct, frozen=True, rename="pascal"):
         """Its subnets, as text."""
         return [config.subnet for config in self.ipam.config or ()]
 
-    def as_network(self, driver: str, largest_mtu: int) -> Network:
+    def as_network(self, driver: str, largest_mtu: int, multicast: bool) -> Network:
         """The network as it would be, had the engine just asked for it. Raises UserError."""
         data = [
             IpamData(
@@ -51,7 +51,7 @@ class Listed(msgspec.Struct, frozen=True, rename="pascal"):
             for config in self.ipam.config or ()
         ]
         options: dict[str, Any] = {messages.GENERIC: self.options or {}, messages.INTERNAL: self.internal}
-        return make_network(NetworkRequest(self.id, options, data), largest_mtu)
+        return make_network(NetworkRequest(self.id, options, data), largest_mtu, multicast)
 
 
 async def list_networks(engine: Engine, driver: str) -> list[Listed]:

@@ -115,8 +115,8 @@ class Networks:
         )
 
 
-def make_network(request: NetworkRequest, largest_mtu: int) -> Network:
-    """The network that a request describes. Raises UserError."""
+def make_network(request: NetworkRequest, largest_mtu: int, multicast: bool = True) -> Network:
+    """The network that a request describes; ``multicast`` is the default. Raises UserError."""
     if request.ipv6:
         raise UserError("tulle's networks have IPv4 addresses only; leave --ipv6 out")
     if len(request.ipv4 or ()) != 1:
@@ -132,7 +132,7 @@ def make_network(request: NetworkRequest, largest_mtu: int) -> Network:
         str(subnet),
         gateway=str(gateway) if dealt_here and _is_host(gateway, subnet) else None,
         internal=options.get(messages.INTERNAL) is True,
-        multicast=_truth(_first(wishes, _MULTICAST, "true")),
+        multicast=_truth(_first(wishes, _MULTICAST, str(multicast))),
         mtu=_size(_first(wishes, _MTU, ""), largest_mtu),
         dealt_here=dealt_here,
         reserved=tuple(str(messages.interface(str(one)).ip) for one in (data.aux_addresses or {}).values()),

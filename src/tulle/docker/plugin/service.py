@@ -3,17 +3,17 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
 from tulle.api.daemon import DaemonApi
 from tulle.api.sockets import BACKLOG
 from tulle.docker.engine import Engine, EngineRefused, Event, Summary
+from tulle.docker.plugin.background import Background
 from tulle.docker.plugin.driver import Driver, Wire
 from tulle.docker.plugin.ipam import Ipam
 from tulle.docker.plugin.lease import Lease, borrow
@@ -21,8 +21,8 @@ from tulle.docker.plugin.listing import Listed, list_networks
 from tulle.docker.plugin.names import ContainerNames
 from tulle.docker.plugin.networks import Keeper, Networks
 from tulle.docker.plugin.server import calls, make_app
-from tulle.docker.plugin.upkeep import Upkeep
-from tulle.errors import StorageError, UserError
+from tulle.docker.plugin.upkeep import SECOND_LOOK, UPKEEP_INTERVAL, Upkeep
+from tulle.errors import UserError
 from tulle.host import endpoints
 from tulle.host.dns_detour import LAPSE, DnsDetour, servers_of_docker
 from tulle.host.endpoints import Endpoint
@@ -33,9 +33,6 @@ log = logging.getLogger(__name__)
 
 SOCKETS = Path("/run/docker/plugins")
 RENEWAL_INTERVAL = LAPSE / 3
-UPKEEP_INTERVAL = 60.0
-SECOND_LOOK = 20.0
-"""Seconds after which what looked unused at the start may go; Docker starts a container in less."""
 FIRST_WELCOME = 1.0
 """Seconds that the daemon waits for its network to be in Docker before it is ready: at boot, Docker may be
 waiting for the daemon."""
@@ -81,7 +78,7 @@ class Plugin:
         self._runner: web.AppRunner | None = None
         self._lease: Lease | None = None
         self._turn = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     @property
     def path(self) -> Path:
@@ -94,14 +91,12 @@ class Plugin:
         await self._driver.start()
         if await asyncio.to_thread(os.path.exists, self._engine.socket):
             await self._listen()
-            await asyncio.wait([self._spawn(self._welcome())], timeout=FIRST_WELCOME)
-        self._spawn(self._every(UPKEEP_INTERVAL, self._upkeep.look, SECOND_LOOK))
+            await asyncio.wait([self._background.spawn(self._welcome())], timeout=FIRST_WELCOME)
+        self._background.repeat(UPKEEP_INTERVAL, self._upkeep.look, SECOND_LOOK)
 
     async def stop(self) -> None:
         """Be gone, and take our own network along where no container uses it."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.stop()
         await self._names.stop()
         wanted = await self._is_wanted()
         if self._runner is not None:
@@ -120,14 +115,14 @@ class Plugin:
     def caught_up(self, containers: Sequence[Summary]) -> None:
         """Docker is there."""
         self._names.caught_up(containers)
-        self._spawn(self._welcome())
+        self._background.spawn(self._welcome())
 
     async def _listen(self) -> None:
         if self._runner is not None:
             return
         if self._detour is not None:
             await self._detour.start()
-            self._spawn(self._every(RENEWAL_INTERVAL, self._renew_detour))
+            self._background.repeat(RENEWAL_INTERVAL, self._renew_detour)
         self._lease = await borrow(self.path, self._options.lease)
         self._runner = web.AppRunner(make_app(calls(self._driver, self._ipam)), access_log=None)
         await self._runner.setup()
@@ -153,7 +148,8 @@ class Plugin:
         if self._networks.find(listed.id) is not None:
             return
         try:
-            self._networks.add(listed.as_network(self._options.name, self._options.wire.mtu))
+            wire = self._options.wire
+            self._networks.add(listed.as_network(self._options.name, wire.mtu, wire.multicast))
         except UserError as error:
             log.warning("Docker's network %s cannot be used: %s", listed.name, error)
 
@@ -190,36 +186,9 @@ class Plugin:
             log.warning("Docker keeps the network %s: %s", network.name, error)
 
     def _announce(self, endpoint: Endpoint) -> None:
-        index = endpoints.index_of(endpoint)
-        if self._announcer is not None and index:
-            self._announcer.announce([endpoint.address.ip], endpoint.mac, index)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        task = asyncio.create_task(_logged(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        endpoints.announce(endpoint, self._announcer)
 
     async def _renew_detour(self) -> None:
         self._driver.dns_servers = await asyncio.to_thread(servers_of_docker, self._options.resolv_conf)
         if self._detour is not None:
             await self._detour.renew(self._driver.dns_servers)
-
-    async def _every(
-        self, interval: float, work: Callable[[], Awaitable[None]], first_pause: float | None = None
-    ) -> None:
-        pause = first_pause or interval
-        while True:
-            await _logged(work())
-            await asyncio.sleep(pause)
-            pause = interval
-
-
-async def _logged(work: Awaitable[None]) -> None:
-    """Do ``work``; what goes wrong with Docker, or with what it asks, is for the log."""
-    try:
-        await work
-    except (UserError, StorageError) as error:
-        log.warning("the network plugin: %s", error)
-    except Exception:
-        log.exception("internal error of the network plugin")

@@ -7,6 +7,10 @@ from tulle.docker.plugin.ipam import Ipam
 from tulle.docker.plugin.networks import Networks
 from tulle.host import endpoints
 
+UPKEEP_INTERVAL = 60.0
+SECOND_LOOK = 20.0
+"""Seconds after which what looked unused at the start may go; Docker starts a container in less."""
+
 
 class Upkeep:
     """Compares what is held with what is used.

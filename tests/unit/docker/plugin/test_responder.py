@@ -99,7 +99,7 @@ async def test_two_daemons_do_not_share_a_socket(places: Places) -> None:
 async def test_nothing_is_left_when_nothing_is_left_to_answer_for(places: Places) -> None:
     (await places.borrow()).give_back(end=True)
     async with asyncio.timeout(30):
-        while places.lease.exists():  # the responder is another process
+        while places.lease.exists():  # noqa: ASYNC110 - the responder is another process
             await asyncio.sleep(0.01)
     assert not places.plugin.exists()
 

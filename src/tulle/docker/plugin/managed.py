@@ -1,0 +1,128 @@
+"""The plugin that Docker itself starts (version 2, "managed"): the same driver, for the networks of a swarm.
+
+The swarm deals out addresses and knows the names of its services and tasks. Peers are found by it too: every
+node knows its managers, so every daemon dials those.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from tulle.api.daemon import DaemonApi
+from tulle.api.sockets import BACKLOG, listen_unix, remove_socket
+from tulle.docker.engine import Engine, Event, Summary
+from tulle.docker.plugin.background import Background
+from tulle.docker.plugin.driver import Driver, Wire
+from tulle.docker.plugin.ipam import Ipam
+from tulle.docker.plugin.networks import Keeper, Networks
+from tulle.docker.plugin.server import calls, make_app
+from tulle.docker.plugin.upkeep import UPKEEP_INTERVAL, Upkeep
+from tulle.errors import UserError
+from tulle.host import endpoints
+from tulle.host.endpoints import Endpoint
+from tulle.host.neighbours import Announcer
+from tulle.host.store import Record
+
+SOCKET = Path("/run/docker/plugins/tulle.sock")
+"""Inside of the plugin; config.json names it to Docker."""
+
+PEERS_INTERVAL = 30.0
+"""Seconds between two looks at who the swarm's managers are."""
+
+
+class Manager(msgspec.Struct, frozen=True, rename="pascal"):
+    """A manager of the swarm, host and port."""
+
+    addr: str = ""
+
+
+class Swarm(msgspec.Struct, frozen=True, rename="pascal"):
+    """The swarm as one node sees it. ``node_addr`` is the node's own address."""
+
+    local_node_state: str = ""
+    node_addr: str = ""
+    remote_managers: list[Manager] | None = None
+
+    def peers(self) -> list[str]:
+        """The addresses of the managers, without this node's own."""
+        managers = self.remote_managers or ()
+        hosts = (manager.addr.rpartition(":")[0] for manager in managers)
+        return [host for host in hosts if host and host != self.node_addr]
+
+
+class Info(msgspec.Struct, frozen=True, rename="pascal"):
+    """As much of the engine's description of itself as matters here."""
+
+    swarm: Swarm = Swarm()
+
+
+class ManagedPlugin:
+    """A service of the daemon, and a listener of the watch."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        daemon: DaemonApi,
+        store: Keeper,
+        records: Iterable[Record],
+        wire: Wire,
+        socket: Path = SOCKET,
+    ) -> None:
+        self._engine = engine
+        self._daemon = daemon
+        self._bridge = wire.bridge
+        self._socket = socket
+        networks = Networks(store, records, None)
+        self._ipam = Ipam(daemon, None)
+        self._driver = Driver(networks, self._ipam, wire, self._announce, scope="global")
+        self._upkeep = Upkeep(self._driver, self._ipam, networks, wire.bridge)
+        self._background = Background()
+        self._announcer: Announcer | None = None
+        self._runner: web.AppRunner | None = None
+        self._inode = 0
+        self._dialled: set[str] = set()
+
+    async def start(self) -> None:
+        """Serve Docker, which waits for it."""
+        self._announcer = Announcer(self._bridge)
+        await self._driver.start()
+        listener = listen_unix(str(self._socket))
+        self._inode = await asyncio.to_thread(lambda: self._socket.lstat().st_ino)
+        self._runner = web.AppRunner(make_app(calls(self._driver, self._ipam)), access_log=None)
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
+        self._background.repeat(UPKEEP_INTERVAL, self._upkeep.look)
+        self._background.repeat(PEERS_INTERVAL, self._find_peers)
+
+    async def stop(self) -> None:
+        """Serve no more."""
+        await self._background.stop()
+        if self._runner is not None:
+            remove_socket(str(self._socket), self._inode)
+            await self._runner.cleanup()
+        if self._announcer is not None:
+            self._announcer.close()
+
+    def happened(self, event: Event) -> None:
+        """Names and addresses are the swarm's business."""
+
+    def caught_up(self, containers: Sequence[Summary]) -> None:
+        """Docker is there, and can be asked for peers."""
+        self._background.spawn(self._find_peers())
+
+    async def _find_peers(self) -> None:
+        answer = await self._engine.request("GET", "/info")
+        try:
+            peers = msgspec.json.decode(answer, type=Info).swarm.peers()
+        except msgspec.MsgspecError as error:
+            raise UserError(f"Docker's description of itself cannot be understood: {error}") from None
+        new = [peer for peer in peers if peer not in self._dialled]
+        if new:
+            await self._daemon.connect(new, False)
+            self._dialled.update(new)
+
+    def _announce(self, endpoint: Endpoint) -> None:
+        endpoints.announce(endpoint, self._announcer)
