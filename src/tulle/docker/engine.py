@@ -203,12 +203,6 @@ class Engine:
             raise EngineUnreachable(self.socket, _reason(error)) from error
 
 
-def socket_of(docker_host: str | None) -> str:
-    """The socket that DOCKER_HOST names; the default one when it is not set or names no unix socket."""
-    scheme, separator, path = (docker_host or "").partition("://")
-    return path if separator and scheme == "unix" and path.startswith("/") else DEFAULT_SOCKET
-
-
 def _decoded(data: bytes, kind: type[Answer]) -> Answer:
     try:
         return msgspec.json.decode(data, type=kind)

@@ -76,6 +76,9 @@ class FakeNames:
 
     add_derived = add
 
+    def remove_derived(self, container: str, hostname: str) -> None:
+        self.known[container] = {one for one in self.known[container] if one[0] != hostname}
+
     def address_gone(self, container: str, address: IPv4Address) -> None:
         self.known[container] = {one for one in self.known[container] if one[1] != address}
 
@@ -126,6 +129,9 @@ class FakePorts:
         if left:
             self.put(container.ident, *map(str, left))
         return tuple(addresses or ())
+
+    async def remove(self, attachment: Attachment) -> None:
+        del self.there[attachment.container.ident]
 
 
 class FakeFiles:
