@@ -1,19 +1,20 @@
 """Frames sealed for one host, packed into frames that others relay, and opened."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tulle.datapath.sleeve.orders import SealBetween
+from tulle.datapath.sleeve.orders import KnowPeers, SealBetween
 from tulle.datapath.tables import ShortId
 from tulle.host.sleeve import sealed as module
 from tulle.host.sleeve.parcels import MAC, unpack
 from tulle.host.sleeve.sealed import MOST_SESSIONS, Sealed
 from tulle.host.sleeve.segments import packets
+from tulle.host.sleeve.sleeve import Sleeve
 from tulle.host.sleeve.vnet import PREFIX, TAP_HEADER, VNET, read_tap_header, read_vnet
 from tulle.mesh.peername import PeerName
 from unit.host.sleeve_wire import tap_frame, tcp_superframe
@@ -210,3 +211,72 @@ def test_whatever_comes_in_such_a_frame_changes_nothing(rest: bytes, stride: int
         for one in (frame, superframe):
             other.take(one)
     assert other.got == []
+
+
+class Tap:
+    """Keeps what it is given, and gives frames to who takes them."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+
+    def on_data(self, take: Callable[[memoryview], None] | None, after: object = None) -> None:
+        self.give = take
+
+    def write_data(self, pieces: Sequence[memoryview]) -> bool:
+        self.frames.append(b"".join(pieces))
+        return True
+
+
+@pytest.fixture
+def host() -> Iterator[tuple[Sleeve, Tap]]:
+    """A whole sleeve, that of B."""
+    sleeve, tap = Sleeve(0, "127.0.0.1"), Tap()
+    sleeve.use_tap(tap)  # type: ignore[arg-type]
+    sleeve.do(KnowPeers(NAMES))
+    sleeve.do(SealBetween(B, MTU, {A: b"a"}, lambda peer, key: bytes(32)))
+    yield sleeve, tap
+    sleeve.close()
+
+
+def by_a_path_of_ours(sleeve: Sleeve, tap: Tap, parcel: bytes) -> None:
+    assert sleeve.deliver([memoryview(bytearray(parcel))], RELAY)
+
+
+def by_a_path_of_weave_s(sleeve: Sleeve, tap: Tap, parcel: bytes) -> None:
+    assert sleeve.deliver_plain(parcel[PREFIX:], B, A, RELAY)
+
+
+def by_a_tunnel(sleeve: Sleeve, tap: Tap, parcel: bytes) -> None:
+    assert tap.give is not None
+    tap.give(memoryview(bytearray(addressed(parcel, via=2))))
+
+
+@pytest.mark.parametrize("way", [by_a_path_of_ours, by_a_path_of_weave_s, by_a_tunnel])
+def test_parcels_are_opened_whatever_way_they_come(
+    host: tuple[Sleeve, Tap], way: Callable[[Sleeve, Tap, bytes], None]
+) -> None:
+    sleeve, tap = host
+    (parcel,) = End(A).send(SMALL)
+    way(sleeve, tap, parcel)
+    (frame,) = tap.frames
+    assert frame[PREFIX:] == SMALL[PREFIX:]
+    header = read_tap_header(frame)
+    assert (header.src, header.dst, header.via) == (1, 2, 1)
+    assert set(sleeve.counters().values()) == {0}
+
+
+def test_parcels_for_others_are_left_alone(host: tuple[Sleeve, Tap]) -> None:
+    sleeve, tap = host
+    (parcel,) = End(A).send(SMALL)
+    by_a_path_of_ours(sleeve, tap, addressed(parcel, dst=3))
+    assert [frame[PREFIX:] for frame in tap.frames] == [parcel[PREFIX:]]
+
+
+def test_frames_to_a_neighbour_itself_are_not_sealed_twice(host: tuple[Sleeve, Tap]) -> None:
+    sleeve, tap = host
+    assert tap.give is not None
+    for dst, via in ((1, 1), (1, 3)):
+        tap.give(memoryview(bytearray(addressed(SMALL, dst=dst, src=2, via=via))))
+    assert sleeve.undelivered == 1, "there is no path to anybody"
+    sleeve._flush()
+    assert sleeve.undelivered == 2
