@@ -4,15 +4,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lab.engines import Engine
+from lab.engines import Engine, engines
 from lab.lab import Lab
 from lab.namespace import Namespace
 from lab.wait import wait_until
 
 OVERLAY, TULLE, BRIDGE = "bench-overlay", "tulle", "bridge"
 DOMAIN = "tulle.internal"
-NAMES = ["--dns", "169.254.53.53", "--dns-search", DOMAIN]
-"""What an engine is told so that plain ``docker run`` finds names of other hosts; see docs/docker-plugin.md."""
 
 
 class Box(Namespace):
@@ -65,12 +63,7 @@ class Ground:
         self.lab.close()
 
     def _build(self) -> None:
-        self.engines = [Engine(self.lab) for _ in range(3)]
-        for engine in self.engines:
-            engine.options += NAMES
-            engine.begin_start()
-        for engine in self.engines:
-            engine.wait_ready()
+        self.engines = engines(self.lab, 3)
         hosts = [engine.host for engine in self.engines]
         for host in hosts:
             host.begin_launch(*([hosts[0]] if host is not hosts[0] else []))

@@ -66,6 +66,9 @@ FLAGS = (
         "DOCKER_HOST or /var/run/docker.sock",
     ),
     Flag("no_plugin", None, "Offer Docker no network driver."),
+    Flag(
+        "plugin_name", "NAME", "Docker's name for the driver, and for the network made at first.", "{network}"
+    ),
     Flag("plugin_v2", None, "Run as a plugin that Docker manages, for the networks of a swarm."),
     Flag("no_proxy", None, "Offer no Docker API proxy."),
     Flag(
@@ -103,7 +106,10 @@ def launch_options(personality: Personality) -> list[click.Option]:
 
 def _option(flag: Flag, personality: Personality) -> click.Option:
     default = flag.default.format(
-        domain=personality.domain, bridge=personality.bridge, interface=personality.interface
+        domain=personality.domain,
+        bridge=personality.bridge,
+        interface=personality.interface,
+        network=personality.network,
     )
     told = f"{flag.text}  [default: {default}]" if default else flag.text
     variable = f"{personality.environment}_{flag.field.upper()}"

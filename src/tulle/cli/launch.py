@@ -115,6 +115,7 @@ def _defaults(session: Session) -> dict[str, Any]:
         "bridge": personality.bridge,
         "interface": personality.interface,
         "dns_domain": personality.domain,
+        "plugin_name": personality.network,
         "socket": session.socket or DEFAULT_SOCKET,
         "state_dir": session.state_dir or DEFAULT_STATE_DIR,
     }

@@ -14,10 +14,12 @@ class Personality:
     bridge: str
     interface: str
     domain: str
+    network: str
+    """Docker's name for the network driver and its first network."""
 
 
-TULLE = Personality("tulle", "TULLE", "tulle", "tulle0", "tulle.internal")
-WEAVE = Personality("weave", "WEAVE", "weave", "ethwe", "weave.local")
+TULLE = Personality("tulle", "TULLE", "tulle", "tulle0", "tulle.internal", "tulle")
+WEAVE = Personality("weave", "WEAVE", "weave", "ethwe", "weave.local", "weave")
 
 
 def personality_of(program: str) -> Personality:

@@ -42,6 +42,9 @@ NEEDLESS = {
     "--no-detect-tls": Foreign(None, "TLS is used where it is asked for"),
     "--pkt-debug": Foreign(None, "packets are not logged; tcpdump on the bridge shows them"),
     "--pktdebug": Foreign(None, "packets are not logged; tcpdump on the bridge shows them"),
+    "--plugin-mesh-socket": Foreign("PATH", "the driver has one socket, where Docker looks for it"),
+    "--plugin-socket": Foreign("PATH", "the driver has one socket, where Docker looks for it"),
+    "--plugin-v2-multicast": Foreign(None, "multicast goes into the network unless told otherwise"),
     "--proc-path": Foreign("PATH", "the daemon runs on the host, not in a container"),
     "--profile": Foreign("PORT", "there is no profiler to serve"),
 }

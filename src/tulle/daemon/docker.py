@@ -97,6 +97,7 @@ def _plugin(
         options.ipalloc_range,
         lease=Path(options.socket).with_name("docker-plugin.sock"),
         resolv_conf=Path(options.resolv_conf),
+        name=options.plugin_name,
     )
     plugin = Plugin(docker.engine, daemon, store, records, places)
     docker.watch.add(plugin)

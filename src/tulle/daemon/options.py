@@ -72,6 +72,7 @@ class LaunchOptions(ProxyOptions):
     metrics_addr: ListenAddress | None = None
     docker_api: str | None = None
     no_plugin: bool = False
+    plugin_name: str = "tulle"
     plugin_v2: bool = False
     log_level: str = "info"
     state_dir: str = "/var/lib/tulle"
@@ -138,6 +139,7 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "mtu": _number(576, 65_485, "an MTU in bytes"),
     "bridge": values.interface_name,
     "interface": values.interface_name,
+    "plugin_name": values.interface_name,
     "ipalloc_init": parse_bootstrap,
     "ipalloc_range": _optional(values.allocation_range),
     "ipalloc_default_subnet": parse_subnet,
