@@ -7,43 +7,43 @@ own, whose memory is measured.
 """
 
 import json
-import os
 import subprocess
 import sys
+import tempfile
 import time
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
+from bench.resident import resident_bytes
+from bench.scale_one import Recording, settings
 from tulle.sim.agreement import disagreement
 from tulle.sim.clock import Clock
 from tulle.sim.network import Network
-from tulle.sim.settings import Settings
 from tulle.sim.world import World
 
-SIZES = (25, 50, 100, 300)
+SIZES = (25, 50, 100, 200, 300)
+WATCHED = 20
+"""The peer whose life is told again to it alone."""
 LINKS = 4
 IDLE = CHURN = 60.0
 DOWN_SECONDS = 15.0
 CHURN_SHARE = 0.01
 """Of all daemons, per minute."""
-NAMES = 10_000
 PATIENCE = 120.0
 LOOK_EVERY = 0.25
 BARE_EVENTS = 300_000
 
 
 def run() -> dict[str, Any]:
-    """All sizes, one peer's names, and the simulator itself."""
+    """All sizes, and the simulator itself."""
     return {
-        "sizes": [_in_process(str(count)) for count in SIZES],
-        "names": _in_process("names"),
-        "bare_events_per_s": _in_process("bare")["events_per_s"],
+        "sizes": [_in_process("bench.scale", str(count)) for count in SIZES],
+        "bare_events_per_s": _in_process("bench.scale", "bare")["events_per_s"],
     }
 
 
-def _in_process(what: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.scale", what]
+def _in_process(module: str, *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[1]
     )
@@ -53,19 +53,20 @@ def _in_process(what: str) -> dict[str, Any]:
 
 def measure(count: int) -> dict[str, Any]:
     """One cluster: cold start, idle, churn, and one restart."""
-    before = _resident_bytes()
-    world = World(
-        Settings(hosts=count, universe=IPv4Network("10.32.0.0/12"), links=LINKS, discovery=False), "scale"
-    )
+    before = resident_bytes()
+    world = World(settings(count, LINKS), "scale")
     began, events = time.process_time(), world.clock.events
     cold = _Span(world)
     for machine in world.machines.values():
         world.start(machine.number)
+    watched = Recording(world, WATCHED)
     world.machines[1].launch("first", "first")
     cold_s = _settle(world)
-    result = {"peers": count, "links_per_peer": LINKS, "cold_s": cold_s, "cold_bytes": cold.per_peer()[0]}
+    result = {"peers": count, "links_per_peer": LINKS, "cold_s": cold_s}
+    result["cold_bytes"], result["cold_messages"], result["cold_cpu_s"] = cold.per_peer()
     idle = _Span(world)
     world.clock.run_until(world.clock.mono + IDLE)
+    result["one"] = _alone(watched, cold_s)
     result["idle_bytes"], result["idle_messages"], result["idle_cpu_s"] = idle.per_peer()
     churn = _Span(world)
     _churn(world, max(1, round(count * CHURN_SHARE)))
@@ -74,7 +75,7 @@ def measure(count: int) -> dict[str, Any]:
     world.crash(count // 2, power=False)
     world.start(count // 2)
     result["restart_s"] = _settle(world)
-    result["memory_bytes"] = (_resident_bytes() - before) / count
+    result["memory_bytes"] = (resident_bytes() - before) / count
     cpu = time.process_time() - began
     return {**result, "cpu_s": cpu, "events_per_s": (world.clock.events - events) / cpu}
 
@@ -92,6 +93,14 @@ class _Span:
         network, count = self._world.network, len(self._world.machines)
         sent, pieces = network.total_bytes - self._bytes, network.pieces - self._pieces
         return sent / count, pieces / count, (time.process_time() - self._cpu) / count
+
+
+def _alone(watched: Recording, cold_s: float) -> dict[str, float]:
+    """What the watched peer needs by itself."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "told")
+        watched.save(path)
+        return _in_process("bench.scale_one", str(path), str(cold_s), str(cold_s + IDLE))
 
 
 def _settle(world: World) -> float:
@@ -112,26 +121,6 @@ def _churn(world: World, times: int) -> None:
         world.clock.call_at(at, world.crash, host, False)
         world.clock.call_at(at + DOWN_SECONDS, world.start, host)
     world.clock.run_until(begin + CHURN + DOWN_SECONDS)
-
-
-def measure_names() -> dict[str, Any]:
-    """What the names of a large network cost the peer that hears them."""
-    world = World(Settings(hosts=2), "names")
-    for machine in world.machines.values():
-        world.start(machine.number)
-    world.machines[1].launch("first", "first")
-    _settle(world)
-    one, two = (world.machines[number].daemon for number in (1, 2))
-    assert one is not None
-    assert two is not None
-    before, began = _resident_bytes(), time.process_time()
-    for number in range(NAMES):
-        address = IPv4Address(int(IPv4Address("10.32.0.0")) + number)
-        one.do(lambda n=number, a=address: one.names.add(f"container-{n:08x}", f"name-{n}", a, one.now))
-    world.clock.run_until(world.clock.mono + 30)
-    assert len(two.names.entries()) > NAMES
-    spent = time.process_time() - began
-    return {"names": NAMES, "memory_bytes": (_resident_bytes() - before) / 2, "cpu_s": spent / 2}
 
 
 def measure_bare() -> dict[str, Any]:
@@ -177,15 +166,10 @@ def _echoes() -> Clock:
     return network.clock
 
 
-def _resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def main() -> None:
     """Measure one thing, or everything."""
-    parts = {"names": measure_names, "bare": measure_bare}
     for what in sys.argv[1:]:
-        print(json.dumps(parts[what]() if what in parts else measure(int(what))))
+        print(json.dumps(measure_bare() if what == "bare" else measure(int(what))))
     if not sys.argv[1:]:
         print(json.dumps(run(), indent=1))
 

@@ -313,7 +313,10 @@ class Allocator:
         if urgent is None or (not urgent and now.mono < self._next_report):
             return
         self._next_report = now.mono + REPORT_INTERVAL
+        before = self._territory.ring
         self._territory.report_free()
+        if self._territory.ring is not before:
+            self._journal.send(Gossip(STATE))
 
 
 def _left() -> UserError:

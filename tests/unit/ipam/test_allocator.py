@@ -335,6 +335,37 @@ def test_free_space_is_reported_now_and_then_and_at_once_when_it_runs_out() -> N
     assert desk.ipam.ring.entries[0].free == 1
 
 
+def test_a_report_is_told_to_neighbours_who_would_not_hear_of_it_for_long() -> None:
+    desk = Desk(config("10.32.0.0/29", bootstrap=TWO))
+    desk.ipam.peers_changed(frozenset({B}), {}, NOW)
+    desk.allocate(1, "a", "10.32.0.0/29")
+    desk.ipam.collect()
+    desk.ipam.outbox.clear()
+    desk.ipam.tick(NOW)
+    desk.ipam.collect()
+    assert Gossip(STATE) in desk.ipam.outbox
+    desk.ipam.outbox.clear()
+    desk.ipam.tick(NOW.later(40))
+    desk.ipam.collect()
+    assert not desk.ipam.outbox
+
+
+def test_digests_show_whose_ring_is_another_and_who_has_none() -> None:
+    divided, other = (Desk(config("10.32.0.0/29", bootstrap=bootstrap)).ipam for bootstrap in (TWO, TWO))
+    digest = divided.digest(False, NOW)
+    assert divided.compare(other.digest(False, NOW), False, B, NOW) == NO_KEYS
+    other.peers_changed(frozenset({B}), {}, NOW)
+    other.allocate(1, "a", IPv4Network("10.32.0.0/29"), NOW)
+    other.tick(NOW)
+    other.collect()
+    assert divided.compare(other.digest(False, NOW), False, B, NOW) == STATE
+    without = Desk(config("10.32.0.0/29")).ipam
+    assert not without.digest(False, NOW)
+    assert without.compare(digest, False, B, NOW) is None
+    assert divided.compare(without.digest(True, NOW), True, B, NOW) == STATE
+    assert without.compare(Desk(config("10.32.0.0/29")).ipam.digest(True, NOW), True, B, NOW) == NO_KEYS
+
+
 def test_cut_off_from_everybody_versions_stay_so_that_a_takeover_outruns_them() -> None:
     desk = Desk(config(bootstrap=TWO))
     for number in range(50):
