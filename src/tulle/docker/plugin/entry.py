@@ -1,12 +1,21 @@
 """What runs first in a managed plugin: settings become flags, and the kernel's settings writable.
 
-Docker knows a setting that nobody has set as an empty one, which here means: leave it at its default.
+Docker knows a setting that nobody has set as an empty one, which here means: leave it at its default. And it
+gives a plugin ten seconds to have its socket: so that is made here, and handed to the daemon as by systemd.
 """
 
+import contextlib
 import ctypes
 import os
+import socket
 import sys
 from collections.abc import Mapping
+
+SOCKET = "/run/docker/plugins/tulle.sock"
+"""Inside of the plugin; config.json names it to Docker."""
+
+HANDED_OVER, FIRST_FILE = "LISTEN_FDS", 3
+"""The variable that says how many listening sockets a process has got, and the number of the first."""
 
 MULTICAST = "TULLE_MULTICAST"
 _MS_REMOUNT, _MS_BIND = 32, 4096
@@ -15,7 +24,10 @@ _MS_REMOUNT, _MS_BIND = 32, 4096
 def main() -> None:
     """Become the daemon."""
     make_settings_writable("/proc/sys")
-    environment = settings(os.environ)
+    listener = listen(SOCKET)
+    os.dup2(listener.fileno(), FIRST_FILE)
+    os.set_inheritable(FIRST_FILE, True)  # dup2 leaves it as it is where both numbers are the same
+    environment = settings(os.environ) | {HANDED_OVER: "1"}
     start = [sys.executable, "-c", "import sys; from tulle.cli.main import main; sys.exit(main())"]
     os.execve(sys.executable, [*start, *arguments(environment)], dict(environment))
 
@@ -36,6 +48,20 @@ def arguments(environment: Mapping[str, str]) -> list[str]:
         "--no-dns",
         *([] if multicast else ["--no-multicast-route"]),
     ]
+
+
+def listen(path: str) -> socket.socket:
+    """A socket for root alone."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    before = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(before)
+    listener.listen(128)
+    return listener
 
 
 def make_settings_writable(path: str) -> None:

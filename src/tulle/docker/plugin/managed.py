@@ -4,16 +4,17 @@ The swarm deals out addresses and knows the names of its services and tasks. Pee
 node knows its managers, so every daemon dials those.
 """
 
-import asyncio
+import os
+import socket
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import msgspec
 from aiohttp import web
 
 from tulle.api.daemon import DaemonApi
-from tulle.api.sockets import BACKLOG, listen_unix, remove_socket
+from tulle.api.sockets import BACKLOG
 from tulle.docker.engine import Engine, Event, Summary
+from tulle.docker.plugin import entry
 from tulle.docker.plugin.background import Background
 from tulle.docker.plugin.driver import Driver, Wire
 from tulle.docker.plugin.ipam import Ipam
@@ -25,9 +26,6 @@ from tulle.host import endpoints
 from tulle.host.endpoints import Endpoint
 from tulle.host.neighbours import Announcer
 from tulle.host.store import Record
-
-SOCKET = Path("/run/docker/plugins/tulle.sock")
-"""Inside of the plugin; config.json names it to Docker."""
 
 PEERS_INTERVAL = 30.0
 """Seconds between two looks at who the swarm's managers are."""
@@ -69,12 +67,10 @@ class ManagedPlugin:
         store: Keeper,
         records: Iterable[Record],
         wire: Wire,
-        socket: Path = SOCKET,
     ) -> None:
         self._engine = engine
         self._daemon = daemon
         self._bridge = wire.bridge
-        self._socket = socket
         networks = Networks(store, records, None)
         self._ipam = Ipam(daemon, None)
         self._driver = Driver(networks, self._ipam, wire, self._announce, scope="global")
@@ -82,15 +78,16 @@ class ManagedPlugin:
         self._background = Background()
         self._announcer: Announcer | None = None
         self._runner: web.AppRunner | None = None
-        self._inode = 0
         self._dialled: set[str] = set()
 
     async def start(self) -> None:
         """Serve Docker, which waits for it."""
         self._announcer = Announcer(self._bridge)
         await self._driver.start()
-        listener = listen_unix(str(self._socket))
-        self._inode = await asyncio.to_thread(lambda: self._socket.lstat().st_ino)
+        if os.environ.get(entry.HANDED_OVER) != "1":
+            raise UserError("--plugin-v2 is for plugins that Docker starts: see `make plugin`")
+        listener = socket.socket(fileno=entry.FIRST_FILE)
+        listener.setblocking(False)
         self._runner = web.AppRunner(make_app(calls(self._driver, self._ipam)), access_log=None)
         await self._runner.setup()
         await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
@@ -101,7 +98,6 @@ class ManagedPlugin:
         """Serve no more."""
         await self._background.stop()
         if self._runner is not None:
-            remove_socket(str(self._socket), self._inode)
             await self._runner.cleanup()
         if self._announcer is not None:
             self._announcer.close()
