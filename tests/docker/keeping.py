@@ -2,6 +2,7 @@
 
 import json
 
+from lab import wait_until
 from lab.engines import Engine
 
 
@@ -15,6 +16,14 @@ def attach(engine: Engine, name: str, *options: str) -> tuple[str, str]:
     """A new container's id, and the address that it got."""
     ident = engine.run(name, options=options)
     return ident, engine.host.tulle("attach", name)
+
+
+def hear_out(engine: Engine) -> None:
+    """Until the daemon has heard of all that has happened in Docker so far: events keep their order."""
+    attach(engine, "heard")
+    engine.docker("rename", "heard", "heard-out")
+    wait_until(lambda: engine.host.knows("heard-out"), what="the last event was heard")
+    engine.docker("rm", "--force", "heard-out")
 
 
 def on_interface(engine: Engine, name: str) -> str:

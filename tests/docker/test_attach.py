@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import wait_until
+from lab import Lab, wait_until
 from lab.engines import Engine
 from tulle.docker.engine import DEFAULT_SOCKET
 
@@ -120,3 +120,37 @@ def test_a_container_without_any_network_gets_this_one(engine_pair: list[Engine]
 
 def test_the_default_socket_is_the_one_of_docker() -> None:
     assert DEFAULT_SOCKET == "/var/run/docker.sock"
+
+
+def test_what_scripts_hold_for_a_container_goes_with_it(engine_pair: list[Engine], name: str) -> None:
+    """Weave Net's own way: an address and a name under a full id, without any interface of ours."""
+    engine = engine_pair[0]
+    ident = engine.run(name)
+    status, address = engine.host.http("POST", f"/ip/{ident}?check-alive=true")
+    assert status == 200
+    ip = address.partition("/")[0]
+    engine.host.http("PUT", f"/name/{ident}/{ip}?fqdn=scripted.tulle.internal")
+    assert engine.host.tulle("dns-lookup", "scripted") == ip
+    assert engine.host.http("POST", f"/ip/{'0' * 64}?check-alive=true") == (200, "cancelled")
+    engine.docker("rm", "--force", name)
+    wait_until(lambda: not held(engine) and not engine.host.knows("scripted"), what="both are gone")
+
+
+def test_its_hosts_file_says_what_was_asked_for(engine_pair: list[Engine], name: str) -> None:
+    engine = engine_pair[0]
+    engine.run(name, options=["--hostname", "box"])
+    address = engine.host.tulle("attach", "--rewrite-hosts", "--add-host", "other:10.1.2.3", name)
+    for _ in range(2):
+        rows = [line.split() for line in engine.inside(name, "cat", "/etc/hosts").splitlines()]
+        assert [row[0] for row in rows if "box" in row] == [address]
+        assert ["10.1.2.3", "other"] in rows
+        engine.docker("restart", "--time", "0", name)
+        wait_until(lambda: "10.1.2.3" in engine.inside(name, "cat", "/etc/hosts"), what="it is written again")
+
+
+def test_docker_can_be_left_alone(lab: Lab) -> None:
+    host = lab.host()
+    host.launch("--docker-api", "")
+    failed = host.refuses("attach", "web")
+    assert "web would be a container of Docker" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1

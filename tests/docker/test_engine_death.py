@@ -4,7 +4,7 @@ import signal
 from collections.abc import Generator
 
 import pytest
-from keeping import attach, held, is_back, nothing_left, on_interface
+from keeping import attach, hear_out, held, is_back, nothing_left, on_interface
 
 from lab import Lab, wait_until
 from lab.engines import Engine, engines
@@ -130,3 +130,14 @@ def test_a_container_that_dies_while_it_waits_is_not_waited_for(engine: Engine, 
     assert host.process.wait(timeout=60) == 0
     host.forget_state()
     host.launch()
+
+
+def test_after_a_reset_no_container_comes_back(engine: Engine, box: str) -> None:
+    attach(engine, box, "--restart", "always")
+    engine.host.tulle("reset")
+    assert engine.host.end_of_daemon()[0] == 0
+    assert on_interface(engine, box) == ""
+    engine.host.launch()
+    engine.docker("restart", "--time", "0", box)
+    hear_out(engine)
+    assert on_interface(engine, box) == ""
