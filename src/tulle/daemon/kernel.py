@@ -236,12 +236,17 @@ class Kernel:
 
     async def _keep_interfaces(self) -> None:
         """Notice soon when somebody removes an interface of ours, and who exchanges much with us."""
+        refused = ""
         while True:
             await asyncio.sleep(LOOK_INTERVAL)
             try:
                 self.path.look()
             except OSError as error:
-                log.error("the kernel refuses the tables of the data path: %s", error)
+                if str(error) != refused:
+                    log.error("the kernel refuses a change to the data path: %s", error)
+                refused = str(error)
+            else:
+                refused = ""
             self._forbid_the_late()
             missing = self.missing()
             if missing:
