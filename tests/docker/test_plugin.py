@@ -1,7 +1,10 @@
 """The network plugin with real engines: plain ``docker run --network tulle`` on two hosts, and around it."""
 
+import os
+import signal
 from collections.abc import Generator
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 import pytest
 
@@ -23,13 +26,11 @@ def joined() -> Generator[list[Engine]]:
 def cleared(joined: list[Engine]) -> None:
     """No containers, and no networks but tulle's own, from the test before."""
     for engine in joined:
-        containers = engine.docker("ps", "--all", "--quiet").stdout.split()
-        if containers:
-            engine.docker("rm", "--force", *containers)
-        names = engine.docker("network", "ls", "--filter", "driver=tulle", "--format", "{{.Name}}").stdout
-        others = [name for name in names.split() if name != "tulle"]
-        if others:
-            engine.docker("network", "rm", *others)
+        for container in engine.api("GET", "/containers/json?all=1")[1]:
+            engine.api("DELETE", f"/containers/{container['Id']}?force=1")
+        for network in engine.api("GET", "/networks")[1]:
+            if network["Driver"] == "tulle" and network["Name"] != "tulle":
+                engine.api("DELETE", f"/networks/{network['Id']}")
 
 
 def start(engine: Engine, name: str, *options: object, network: str = "tulle") -> IPv4Address:
@@ -134,19 +135,10 @@ def test_further_networks_are_apart(joined: list[Engine]) -> None:
     assert "choose another --subnet" in said
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--subnet", "192.168.0.0/24"], "not inside 10.32.0.0/12"),
-        (["--subnet", "10.40.5.0/24", "--opt", "colour=blue"], "no network option 'colour'"),
-        (["--subnet", "10.40.5.0/24", "--opt", "tulle.mtu=9000"], "tulle.mtu is a number of bytes from"),
-        (["--subnet", "10.40.5.0/24", "--opt", "tulle.multicast=maybe"], "true or false"),
-    ],
-)
-def test_a_network_that_cannot_be_is_refused_with_a_reason(
-    joined: list[Engine], options: list[str], said: str
-) -> None:
-    assert said in create(joined[0], "odd", *options, check=False)
+def test_a_network_that_cannot_be_is_refused_with_a_reason(joined: list[Engine]) -> None:
+    assert "not inside 10.32.0.0/12" in create(joined[0], "odd", "--subnet", "192.168.0.0/24", check=False)
+    said = create(joined[0], "odd", "--subnet", "10.40.5.0/24", "--opt", "colour=blue", check=False)
+    assert "no network option 'colour'" in said
 
 
 def test_a_network_whose_addresses_docker_would_deal_out(joined: list[Engine]) -> None:
@@ -236,9 +228,20 @@ def test_an_application_of_compose(joined: list[Engine]) -> None:
         one.host.run(*compose, "down", "--timeout", "0", env=environment)
 
 
+def end_of_power(engine: Engine) -> None:
+    """What a restart of the machine ends besides: whoever answers for the daemon, and its sockets."""
+    for pid in engine.host.pids():
+        if b"responder.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    sockets = engine.host.private("/run/docker") / "plugins"
+    for socket in sockets.iterdir():
+        socket.unlink()
+
+
 def test_docker_does_not_wait_for_a_daemon_that_died(joined: list[Engine]) -> None:
     one, two = joined
-    stays, far = start(one, "stays"), start(two, "far")
+    stays, far = start(one, "stays", "--restart", "always"), start(two, "far")
+    assert stays != far
     start(one, "goes")
     one.host.kill()
     one.docker("kill", "goes", timeout=14)
@@ -246,12 +249,13 @@ def test_docker_does_not_wait_for_a_daemon_that_died(joined: list[Engine]) -> No
     assert "tulle is not running on this host; start it with `tulle launch`" in said
     assert pings(two, "far", stays)
     one.stop()
-    one.start()
+    end_of_power(one)
     one.host.relaunch()
-    again = start(one, "again")
-    assert again not in (stays, far)
+    one.start()
+    wait_until(lambda: one.inspect("stays")["State"]["Running"], what="the container is started again")
+    again = address(one, "stays")
     wait_until(lambda: pings(two, "far", again), what="a container of the new daemon is reached")
-    wait_resolved(two, "far", "again", again)
+    wait_resolved(two, "far", "stays", again)
 
 
 def test_endpoints_outlive_the_daemon_and_a_crash_of_docker(joined: list[Engine]) -> None:

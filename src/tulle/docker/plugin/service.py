@@ -86,9 +86,11 @@ class Plugin:
         return self._options.sockets / f"{self._options.name}.sock"
 
     async def start(self) -> None:
-        """Be there for Docker, if it is installed here; else from when it comes."""
+        """Be there for Docker: before it looks for the driver of networks that it has, else when it comes."""
         self._announcer = Announcer(self._options.wire.bridge)
         await self._driver.start()
+        if self._networks.all():
+            await self._listen()
         if await asyncio.to_thread(os.path.exists, self._engine.socket):
             await self._listen()
             await asyncio.wait([self._background.spawn(self._welcome())], timeout=FIRST_WELCOME)
