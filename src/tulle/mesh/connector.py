@@ -8,7 +8,7 @@ start at once.
 """
 
 import math
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from random import Random
 
 from tulle.errors import UserError
@@ -27,6 +27,8 @@ from tulle.mesh.topology import Topology
 from tulle.mesh.views import TargetState, TargetView
 
 DEFERENCE_SECONDS = 1.0
+LOST_SECONDS = 10.0
+"""How long a peer that is lost to all is left to those who were told to connect to it."""
 RESOLVE_SECONDS = 30.0
 """How often the name of a host that we have no link to is looked up again."""
 
@@ -78,6 +80,7 @@ class Connector:
         self._wanted: dict[str, _Wanted] = {}
         self._found: dict[PeerName, Address] = {}
         self._reached: frozenset[PeerName] = frozenset()
+        self._missed: frozenset[Address] = frozenset()
         self._acquaintances = Acquaintances(config.acquaintances)
         self._pursuits: dict[Address, Pursuit] = {}
         self._refresh_at = math.inf
@@ -230,12 +233,13 @@ class Connector:
     def _refresh(self, now: Instant) -> None:
         self._refresh_at = math.inf
         found: dict[Address, PeerName] = {}
-        remembered: dict[Address, PeerName] = {}
         if self._config.discovery:
             found = discover(self._topology, self._links.fresh, self._config.port)
             found |= {at: peer for peer, at in self._found.items() if peer not in self._links.fresh}
-            remembered = {at: peer for peer, at in self._acquaintances.to_try(now.mono)}
-            found |= remembered
+            missed = {at: peer for peer, at in self._acquaintances.to_try(self._is_present, now.mono).items()}
+            self._start_over(self._missed - missed.keys())
+            self._missed = frozenset(missed)
+            found |= missed
         named = [address for wanted in self._wanted.values() for address in self._addresses(wanted)]
         for address in self._pursuits.keys() - found.keys() - set(named):
             if not self._pursuits[address].busy:
@@ -244,10 +248,25 @@ class Connector:
             self._pursuits.setdefault(address, Pursuit(address, now.mono, None))
         for address, name in found.items():
             if address not in self._pursuits:
-                deferring = name < self._config.name and address not in remembered
-                patience = DEFERENCE_SECONDS if deferring else 0.0
-                self._pursuits[address] = Pursuit(address, now.mono + patience, name)
+                self._pursuits[address] = Pursuit(address, now.mono + self._patience(name), name)
         self._tick_at = now.mono
+
+    def _start_over(self, addresses: Iterable[Address]) -> None:
+        """Somebody speaks of the peers there again: how often they were sought in vain counts no more."""
+        for address in addresses:
+            if address in self._pursuits and not self._pursuits[address].busy:
+                del self._pursuits[address]
+
+    def _patience(self, peer: PeerName) -> float:
+        """Seconds that a peer of whom we only heard may take to dial us."""
+        if self._acquaintances.remembers(peer):
+            return 0.0
+        deference = DEFERENCE_SECONDS if peer < self._config.name else 0.0
+        near = peer in self._found or self._is_present(peer)
+        return deference if near else deference + LOST_SECONDS
+
+    def _is_present(self, peer: PeerName) -> bool:
+        return peer in self._links.fresh or peer in self._topology.peers
 
     def _resolve(self, now: Instant) -> None:
         for wanted in self._wanted.values():
@@ -271,7 +290,7 @@ class Connector:
             self._emit(Dial(pursuit.address))
 
     def _schedule(self, now: Instant) -> None:
-        self._refresh_at = min(self._refresh_at, self._acquaintances.trial_ends)
+        self._refresh_at = min(self._refresh_at, self._acquaintances.trial_ends(now.mono))
         moments = [self._refresh_at, self._acquaintances.next_deadline()]
         moments += [wanted.resolve_at for wanted in self._wanted.values()]
         moments += [pursuit.deadline for pursuit in self._pursuits.values() if pursuit.deadline is not None]

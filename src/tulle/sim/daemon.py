@@ -20,7 +20,7 @@ from tulle.mesh.peername import PeerName
 from tulle.names.nameserver import Nameserver
 from tulle.node.events import Frame, Note, SleeveDo, UseTables
 from tulle.node.node import Node, Parts
-from tulle.node.records import restored_short_id
+from tulle.node.records import restored_acquaintances, restored_short_id
 from tulle.node.shortcuts import Shortcuts
 from tulle.sim.audit import AuditedAllocator
 from tulle.sim.carrier import MTU, ReachCarrier
@@ -224,6 +224,7 @@ class Daemon:
             discovery=settings.discovery,
             carriers=("fastdp", "sleeve") if settings.sleeve else ("fastdp",),
             short_id=short_id,
+            acquaintances=restored_acquaintances(records),
         )
         bootstrap = settings.bootstrap(number)
         ipam_config = IpamConfig(self.name, uid, settings.universe, settings.universe, bootstrap)

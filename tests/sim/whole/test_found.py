@@ -31,6 +31,20 @@ def test_a_long_cut_is_over_soon_after_it_ended(seed: int) -> None:
     assert failure_of(long_cut, seed) == ""
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_hosts_that_lost_all_find_each_other_without_the_one_they_were_told_of(seed: int) -> None:
+    """They knew each other only by gossip, and forgot where to look (``chaos``)."""
+
+    def cut_off(plan: Plan) -> None:
+        plan.cluster(Settings(hosts=3, targets=1))
+        plan.launch(1)
+        plan.do(Settle(), Partition(((1,), (2,), (3,))))
+        plan.wait(120)
+        plan.do(Partition(((1,), (2, 3))), Settle(60))
+
+    assert failure_of(cut_off, seed) == ""
+
+
 @pytest.mark.parametrize("seed", [57, 58])
 def test_two_who_leave_at_once_do_not_end_up_with_all_of_it(seed: int) -> None:
     """They handed what they had to each other, and it was nobody's (``disaster``, 5022)."""

@@ -4,7 +4,7 @@ import math
 
 from mesh.builders import summary
 from mesh.stage import Stage
-from tulle.mesh.acquaintances import MAX_REMEMBERED, SAVE_SECONDS, TRY_SECONDS, Acquaintances
+from tulle.mesh.acquaintances import LOOK_SECONDS, MAX_REMEMBERED, SAVE_SECONDS, TRY_SECONDS, Acquaintances
 from tulle.mesh.events import Acquainted, CloseLink, Dial, LinkUp
 from tulle.mesh.peername import PeerName
 
@@ -35,7 +35,7 @@ def test_the_number_is_bounded_and_those_met_last_stay() -> None:
 def test_who_is_forgotten_is_not_tried_and_the_disk_hears_of_it_at_once() -> None:
     known = Acquaintances({ONE: HERE, TWO: THERE})
     known.forget([HERE], ())
-    assert dict(known.to_try(0.0)) == {TWO: THERE}
+    assert known.to_try(nobody, 0.0) == {TWO: THERE}
     assert known.due(0.0)
     known.forget((), [TWO])
     assert not known.known
@@ -46,13 +46,31 @@ def test_who_is_forgotten_is_not_tried_and_the_disk_hears_of_it_at_once() -> Non
 
 def test_who_does_not_answer_is_left_alone_after_a_while_but_not_forgotten() -> None:
     known = Acquaintances({ONE: HERE})
-    assert list(known.to_try(100.0))
+    assert known.to_try(nobody, 100.0) == {ONE: HERE}
+    assert known.remembers(ONE)
     assert known.vouch(ONE, HERE)
     assert not known.vouch(ONE, THERE)
-    assert known.trial_ends == 100.0 + TRY_SECONDS
-    assert not list(known.to_try(known.trial_ends))
-    assert not known.vouch(ONE, HERE)
+    assert known.trial_ends(100.0) == 100.0 + TRY_SECONDS
+    assert not known.to_try(nobody, 100.0 + TRY_SECONDS)
+    assert known.trial_ends(100.0 + TRY_SECONDS) == math.inf
     assert known.known == {ONE: HERE}
+
+
+def test_who_is_missed_is_looked_for_and_after_an_hour_no_longer() -> None:
+    known = Acquaintances({})
+    known.met(ONE, HERE, 0.0)
+    assert not known.to_try(lambda peer: True, 10.0)
+    assert known.to_try(nobody, 20.0) == {ONE: HERE}
+    assert not known.remembers(ONE)
+    assert known.vouch(ONE, HERE)
+    assert known.to_try(nobody, 10.0 + LOOK_SECONDS)
+    assert not known.to_try(nobody, 20.0 + LOOK_SECONDS)
+    known.met(ONE, HERE, 5000.0)
+    assert known.to_try(nobody, 6000.0) == {ONE: HERE}
+
+
+def nobody(peer: PeerName) -> bool:
+    return False
 
 
 def _met(stage: Stage) -> list[Acquainted]:
