@@ -89,9 +89,10 @@ def _crowd(figures: dict[str, dict[str, float]]) -> str:
     told = {
         "started_s": "containers started at once on three engines, seconds to the last answer",
         "known_s": "until every host knows all their names, seconds",
+        "refused": "starts that were refused meanwhile, and tried again",
     }
     rows = [
-        f"| {what} | {' | '.join(f'{figures[system][key]:.1f}' for system in _OTHERS)} |"
+        f"| {what} | {' | '.join(f'{figures[system][key]:.3g}' for system in _OTHERS)} |"
         for key, what in told.items()
     ]
     return "\n".join(rows)
