@@ -10,6 +10,7 @@ from typing import Any
 
 from tulle.daemon.options import LaunchOptions, parse_options
 from tulle.errors import StorageError, UserError
+from tulle.host.direct import DirectLoop
 
 LOG_BYTES, LOG_FILES = 10_000_000, 3
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -30,7 +31,8 @@ def main() -> int:
     for chatty in ("asyncio", "aiohttp"):  # at debug level they report every odd request with a traceback
         logging.getLogger(chatty).setLevel(max(logging.INFO, logging.getLogger().level))
     try:
-        asyncio.run(_run(options, background))
+        with asyncio.Runner(loop_factory=DirectLoop) as runner:
+            runner.run(_run(options, background))
     except (UserError, StorageError) as error:
         logging.getLogger("tulle").error("%s", error)
         return _fail(str(error), 1) if background else 1

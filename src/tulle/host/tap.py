@@ -9,7 +9,6 @@ what is left to do with checksums and with frames that are bigger than a packet.
 frames.
 """
 
-import asyncio
 import contextlib
 import fcntl
 import os
@@ -19,6 +18,7 @@ from collections.abc import Callable, Sequence
 
 from tulle.datapath.tapframe import DATA
 from tulle.errors import UserError
+from tulle.host.direct import add_reader
 
 _TUNSETIFF = 0x400454CA
 _TUNSETOFFLOAD = 0x400454D0
@@ -50,7 +50,7 @@ class Tap:
             raise UserError(
                 f"cannot open /dev/net/tun: {error.strerror}; load the kernel module with `modprobe tun`", 503
             ) from error
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end_reading: Callable[[], None] | None = None
         self._diverted: dict[int, Callable[[bytes], None]] = {}
         self._take: Callable[[bytes], None] | None = None
         self._take_data: TakeData | None = None
@@ -105,8 +105,7 @@ class Tap:
     def on_frame(self, take: Callable[[bytes], None]) -> None:
         """Call ``take`` for each control frame from now on, in the running event loop."""
         self._take = take
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._fd, self._drain, take)
+        self._end_reading = add_reader(self._fd, lambda: self._drain(take))
 
     def drain(self, take: Callable[[bytes], None]) -> None:
         """Take what is waiting now: before judging who has not answered, hear who has."""
@@ -133,10 +132,10 @@ class Tap:
             fcntl.ioctl(self._fd, _TUNSETOFFLOAD, _OFFLOADS)
 
     def _stop_reading(self) -> None:
-        if self._loop is not None:
+        if self._end_reading is not None:
             with contextlib.suppress(RuntimeError):
-                self._loop.remove_reader(self._fd)
-            self._loop = None
+                self._end_reading()
+            self._end_reading = None
 
     def _next(self) -> memoryview | None:
         try:
@@ -156,8 +155,10 @@ class Tap:
             self._take_data(frame)
         return None
 
-    def _drain(self, take: Callable[[bytes], None]) -> None:
+    def _drain(self, take: Callable[[bytes], None]) -> bool:
+        """Take what waits. True if a control frame was among it."""
         octets = 0
+        controlled = False
         for _ in range(_READS_PER_TURN):
             frame = self._next() if octets < _OCTETS_PER_TURN else None
             if frame is None:
@@ -165,6 +166,8 @@ class Tap:
             octets += len(frame)
             control = self._control(frame)
             if control is not None:
+                controlled = True
                 self._diverted.get(control[0] if control else -1, take)(control)
         if self._after_data is not None:
             self._after_data()
+        return controlled

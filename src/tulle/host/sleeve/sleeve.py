@@ -1,6 +1,5 @@
 """The sleeve: one UDP socket and one TAP for all neighbours that frames reach through user space."""
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 
@@ -20,6 +19,7 @@ from tulle.datapath.sleeve.orders import (
     SleeveOrder,
 )
 from tulle.datapath.tables import ShortId
+from tulle.host.direct import add_reader
 from tulle.host.sleeve import parcels, vnet
 from tulle.host.sleeve.batch import Batch
 from tulle.host.sleeve.native import Native
@@ -76,14 +76,14 @@ class Sleeve:
             SealBetween: self._sealed.know,
         }
         self._counts: dict[PathId, Count] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end_reading: Callable[[], None] | None = None
+        self._reported = False
 
     def start(self, tap: Tap, report: Callable[[Arrival | Refused], None]) -> None:
         """Carry frames from now on, in the running event loop, and report what the pure part must know."""
         self._report = report
         self.use_tap(tap)
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self.socket.fileno(), self.receive)
+        self._end_reading = add_reader(self.socket.fileno(), self.receive)
 
     def use_tap(self, tap: Tap) -> None:
         """Take frames from this TAP, and give them to it."""
@@ -122,9 +122,9 @@ class Sleeve:
 
     def close(self) -> None:
         """Stop, and forget all paths."""
-        if self._loop is not None:
-            self._loop.remove_reader(self.socket.fileno())
-            self._loop = None
+        if self._end_reading is not None:
+            self._end_reading()
+            self._end_reading = None
         if self._tap is not None:
             self._tap.on_data(None)
         for path in list(self._paths):
@@ -179,6 +179,7 @@ class Sleeve:
     def report(self, report: Arrival | Refused) -> None:
         """See ``paths.Outlets``."""
         if self._report is not None:
+            self._reported = True
             self._report(report)
 
     # Frames out
@@ -213,9 +214,10 @@ class Sleeve:
 
     # Datagrams in
 
-    def receive(self) -> None:
-        """Take what waits in the socket, but not for ever."""
+    def receive(self) -> bool:
+        """Take what waits in the socket, but not for ever. True if there was something to report."""
         batch = self.batch
+        self._reported = False
         for _ in range(_RECEIVES_PER_TURN):
             received = self.socket.receive(batch.buffer)
             if received is None:
@@ -225,6 +227,7 @@ class Sleeve:
                 self.take(batch, received.source)
         if self._other is not None:
             self._other.settle()
+        return self._reported
 
     def take(self, batch: Batch, source: Endpoint) -> None:
         """Take datagrams from one sender."""
