@@ -86,6 +86,25 @@ class Graph:
             reached |= frontier
         return frozenset(self.names[bit] for bit in bits(reached))
 
+    def has_detour(self, one: PeerName, other: PeerName) -> bool:
+        """Whether one reaches the other by way of others, over connections that both their ends list."""
+        start, goal = self._bit.get(one), self._bit.get(other)
+        if start is None or goal is None:
+            return False
+        reached = 1 << start
+        frontier = [start]
+        while frontier:
+            here = frontier.pop()
+            for bit in bits(self.listed[here] & ~reached):
+                direct = here == start and bit == goal
+                if direct or not self.listed[bit] >> here & 1:
+                    continue
+                if bit == goal:
+                    return True
+                reached |= 1 << bit
+                frontier.append(bit)
+        return False
+
     def _claim(self, name: PeerName) -> int:
         bit = self._bit.get(name)
         if bit is not None:

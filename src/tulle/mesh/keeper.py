@@ -29,6 +29,7 @@ from tulle.mesh.greeting import (
 )
 from tulle.mesh.links import LinkTable, Verdict, contest
 from tulle.mesh.peername import PeerName, format_name
+from tulle.mesh.room import dispensable
 from tulle.mesh.terms import Disagreement, Term, as_features, check_terms
 from tulle.mesh.topology import Topology
 from tulle.mesh.troubles import RENAME, About, Troubles
@@ -262,11 +263,10 @@ class LinkKeeper:
         self._raise(new, now)
 
     def _raise(self, link: Link, now: Instant) -> None:
-        if len(self._links.up) >= self._config.conn_limit:
-            limit = self._config.conn_limit
-            self.close(link, f"the limit of connections is reached (--conn-limit {limit})", now)
-            return
         assert link.greeting is not None
+        if not self._make_room(link.greeting.name, now):
+            self.close(link, self._no_room, now)
+            return
         link.rise(now)
         self._wake_at = min(self._wake_at, link.wake)
         self._links.raise_up(link)
@@ -289,6 +289,18 @@ class LinkKeeper:
         self._emit(Log("info", f"{describe(link)}: connected"))
         self._connector.met(link, now)
         self._risen(link, now)
+
+    @property
+    def _no_room(self) -> str:
+        return f"the limit of connections is reached (--conn-limit {self._config.conn_limit})"
+
+    def _make_room(self, newcomer: PeerName, now: Instant) -> bool:
+        """Whether there is room for one more link; for a peer without any other way to us we make some."""
+        if len(self._links.up) >= self._config.conn_limit:
+            spare = dispensable(self._topology, self._links, newcomer)
+            if spare is not None:
+                self.close(spare, self._no_room, now)
+        return len(self._links.up) < self._config.conn_limit
 
     # -- the end -----------------------------------------------------------------------------------------
 

@@ -100,3 +100,15 @@ def test_connection_limit_leaves_a_connected_network() -> None:
         cluster.start(number, *targets, conn_limit=2, discovery=False)
     cluster.run_until(lambda: cluster.sees_all() and cluster.agrees(), limit=15)
     assert all(len(host.neighbours) <= 2 for host in cluster.hosts.values())
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_few_connections_and_one_host_that_all_are_told_of_leave_nobody_out(seed: int) -> None:
+    cluster = Cluster(seed, 0.002)
+    for number in range(1, 31):
+        cluster.start(number, *[1] * (number != 1), conn_limit=4)
+    cluster.run_until(
+        lambda: all(len(host.mesh.routes.unicast_all) == 29 for host in cluster.hosts.values()), 60
+    )
+    cluster.run_until(cluster.agrees, limit=60)
+    assert all(len(host.neighbours) <= 4 for host in cluster.hosts.values())
