@@ -3,6 +3,7 @@
 Four hosts in a line, each of which reaches only its neighbours.
 """
 
+import contextlib
 import itertools
 import re
 import secrets
@@ -118,7 +119,8 @@ def memory_of(host: Host) -> Iterable[bytes]:
             if bounds and "[v" not in area:
                 begin, end = (int(bound, 16) for bound in bounds.groups())
                 memory.seek(begin)
-                yield memory.read(end - begin)
+                with contextlib.suppress(OSError):  # given back since the list was made
+                    yield memory.read(end - begin)
 
 
 def remembers(host: Host, text: bytes) -> bool:
@@ -134,12 +136,17 @@ def assert_no_relay_can_read(line: Line) -> None:
         ]
         inside = stack.enter_context(Wiretap(line.near, "tulle0"))
         marker = line.say_to_one()
-        wait_until(lambda: inside.heard(marker), what="the marker in clear where it is born")
-        assert remembers(line.hosts[0], marker), "this is how it would be found"
         for relay in line.relays:
             assert not remembers(relay, marker)
         assert not any(tap.heard(marker) for tap in taps)
         assert all(tap.frames for tap in taps if tap.interface == "tulle-tap")
+        wait_until(lambda: inside.heard(marker), what="the marker in clear where it is born")
+
+    def remembered() -> bool:
+        line.say(marker * 30)
+        return remembers(line.hosts[0], marker)
+
+    wait_until(remembered, what="that who may read it is found in this way")
 
 
 def test_no_relay_can_read_what_it_passes_on(line: Line) -> None:
@@ -147,8 +154,8 @@ def test_no_relay_can_read_what_it_passes_on(line: Line) -> None:
 
 
 def test_everything_passes_as_without(line: Line) -> None:
-    assert line.near.pings(line.address["far"], count=3, size=10_000, wait=5)
-    assert line.near.pings(line.address["far"], size=1376 - 28, whole=True, wait=5)
+    wait_until(lambda: line.near.pings(line.address["far"], size=10_000, wait=5), what="a big ping")
+    wait_until(lambda: line.near.pings(line.address["far"], size=1376 - 28, whole=True, wait=5))
     for amount, (one, two, to) in (
         (20_000_000, (line.near, line.far, "far")),
         (5_000_000, (line.far, line.near, "near")),
@@ -156,15 +163,6 @@ def test_everything_passes_as_without(line: Line) -> None:
         assert transfer(one, two, line.address[to], amount) == amount
     for host in line.hosts:
         assert host.report()["Router"]["Counters"]["sleeve_dropped"] == 0
-
-
-def test_a_daemon_that_starts_anew_has_another_key(line: Line) -> None:
-    for host in (line.hosts[-1], line.hosts[0]):
-        host.kill()
-        host.relaunch()
-        wait_until(lambda: line.near.pings(line.address["far"]), 60, "a ping after the restart")
-        wait_until(lambda: sealed(line.hosts[0], line.hosts[-1]))
-    line.say(b"again")
 
 
 def test_forged_ones_are_dropped(line: Line) -> None:
@@ -178,7 +176,10 @@ def test_forged_ones_are_dropped(line: Line) -> None:
 
 
 def test_a_last_leg_in_tunnels_does_not_change_that(line: Line) -> None:
-    """The last two hosts trust the wire between them. The first seals for the last one all the same."""
+    """The last two hosts trust the wire between them. The first seals for the last one all the same.
+
+    Their daemons are new, and so are their keys.
+    """
     third, fourth = line.hosts[2:]
     for host in (third, fourth):
         host.kill()
@@ -187,6 +188,4 @@ def test_a_last_leg_in_tunnels_does_not_change_that(line: Line) -> None:
     wait_until(lambda: line.near.pings(line.address["far"]), 60, "a ping by then")
     wait_until(lambda: sealed(line.hosts[0], fourth), what="the keys of their new lives")
     assert_no_relay_can_read(line)
-    wait_until(
-        lambda: "which can read it" in fourth.view("connections"), what="the first leg is in the clear"
-    )
+    wait_until(lambda: "which can read it" in fourth.view("connections"), 60, "its first leg is in the clear")
