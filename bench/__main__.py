@@ -161,7 +161,7 @@ def _page(lines: list[Line], results: dict[str, Any]) -> str:
 
 Measured by `make bench` ({machine}; all hosts are namespaces of one machine and share its cores). Every
 figure that compares is a ratio against a baseline in the same run, taken in turns. Run it yourself on an idle
-machine: it takes about ten minutes and writes this page.
+machine: it takes about twenty minutes and writes this page. One part alone: `python -m bench docker`.
 
 {_table(lines)}
 
