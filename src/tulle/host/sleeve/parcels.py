@@ -29,13 +29,20 @@ _PAYLOAD = PREFIX + ETHERNET + HEADERS
 _LEAST_STRIDE = 48
 
 
-class Packets:
-    """Puts datagrams into frames, in the place of a socket that sends them; see ``udp.Datagrams``."""
+BIGGEST = _PAYLOAD + MOST_BYTES
+"""Bytes of a frame."""
 
-    def __init__(self, pass_on: Callable[[memoryview, int], None]) -> None:
+
+class Packets:
+    """Puts datagrams into frames, in the place of a socket that sends them; see ``udp.Datagrams``.
+
+    ``place`` is where frames are made, one at a time, ``BIGGEST`` bytes.
+    """
+
+    def __init__(self, place: memoryview, pass_on: Callable[[memoryview, int], None]) -> None:
+        self._frame = place
         self._pass_on = pass_on
         self._way = TapHeader(DATA, vnet.HOPS, 0, 0, 0)
-        self._frame = memoryview(bytearray(_PAYLOAD + MOST_BYTES))
 
     def aim(self, way: TapHeader) -> None:
         """Where frames go from now on."""

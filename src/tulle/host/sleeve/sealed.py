@@ -23,7 +23,7 @@ from tulle.host.sleeve import vnet
 from tulle.host.sleeve.batch import Batch
 from tulle.host.sleeve.inward import Inward
 from tulle.host.sleeve.outward import Outward
-from tulle.host.sleeve.parcels import HEADERS, Packets, unpack
+from tulle.host.sleeve.parcels import BIGGEST, HEADERS, Packets, unpack
 from tulle.host.sleeve.vnet import ETHERNET, PREFIX
 from tulle.host.sleeve.workshop import Workshop
 from tulle.mesh.peername import PeerName
@@ -99,6 +99,7 @@ class Sealed:
         before = self._order.keys if self._order is not None else {}
         if self._order is None:
             self._shop, self._batch = Workshop(), Batch()
+            self._place = memoryview(bytearray(BIGGEST))
         self._order, self.active = order, True
         for peer in [one for one in self._common if before.get(one) != order.keys.get(one)]:
             del self._common[peer]
@@ -141,7 +142,7 @@ class Sealed:
             return None
         session = secrets.randbits(64)
         keys = Keys(session_secret(common, self._order.me, session), b"")
-        packets = Packets(self._outlets.pass_on)
+        packets = Packets(self._place, self._outlets.pass_on)
         outward = Outward(NativePath(peer, session, 0, keys), packets, self._shop, self._clock)
         outward.aim(AimPath(PathId(0), None, _NOWHERE, self._order.mtu - HEADERS, GROUP))
         made = self._senders[peer] = _Sender(packets, outward)
