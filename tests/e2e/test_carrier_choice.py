@@ -1,5 +1,6 @@
 """The better carrier is used while it works, and the other when it does not; no connection breaks."""
 
+import json
 import socket
 import threading
 
@@ -59,6 +60,12 @@ def carrier(host: Host) -> str:
     return f"{link['State']} {link['Attrs']['name']}"
 
 
+def superframe(container: Container) -> int:
+    """Bytes of the biggest packets that the kernel makes in a container."""
+    (found,) = json.loads(container.run("ip", "-json", "-details", "link", "show", "tulle0").stdout)
+    return int(found["gso_max_size"])
+
+
 def changes(host: Host, carrier: str) -> int:
     """How often frames went over to this carrier, as the metrics say."""
     sample = f'tulle_carrier_changes_total{{carrier="{carrier}"}} '
@@ -85,6 +92,7 @@ def test_a_blocked_port_moves_traffic_to_the_sleeve_and_back(lab: Lab) -> None:
     assert "does not use the fastest carrier" in one.tulle("status")
     assert changes(one, "sleeve") > before
     assert transfer.goes_on()
+    wait_until(lambda: superframe(here) < 65_000, what="packets that fit the sleeve")
     assert here.pings(theirs, size=10_000, wait=5)
     back = changes(one, "fastdp")
     for host in (one, two):
@@ -92,6 +100,7 @@ def test_a_blocked_port_moves_traffic_to_the_sleeve_and_back(lab: Lab) -> None:
     for host in (one, two):
         wait_until(lambda host=host: carrier(host) == "established fastdp", 60, "the kernel carries again")
     assert transfer.goes_on()
+    wait_until(lambda: superframe(here) == 65_536, what="packets of the kernel's own size")
     assert changes(one, "fastdp") > back
     log = one.log.read_text()
     assert "go by sleeve now, no longer by fastdp: no answer from the peer" in log

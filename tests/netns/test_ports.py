@@ -17,7 +17,7 @@ from tulle.host.attachments import Attachment
 from tulle.host.container import find_container
 from tulle.host.neighbours import who_has
 from tulle.host.ports import Ports
-from tulle.host.veth import Wiring, attach
+from tulle.host.veth import SLIGHTER, WHOLE, Wiring, attach
 
 ONE, TWO = IPv4Interface("10.32.0.1/12"), IPv4Interface("10.32.0.2/12")
 
@@ -167,6 +167,27 @@ def test_attaching_many_at_once(life: Life, make_container: Callable[[], Space])
 
     spaces = [make_container() for _ in range(5)]
     assert life(work) == []
+
+
+def test_the_size_of_superframes_is_that_of_all_containers(
+    life: Life, make_container: Callable[[], Space]
+) -> None:
+    async def work(ports: Ports) -> None:
+        await ports.attach(await find_container(one.reference), [ONE])
+        sizes.append(largest(one))
+        await ports.use_superframes(SLIGHTER)
+        await ports.attach(await find_container(two.reference), [TWO])
+        sizes.extend([largest(one), largest(two)])
+        await ports.use_superframes(WHOLE)
+        sizes.extend([largest(one), largest(two)])
+
+    def largest(space: Space) -> int:
+        return int(link(space, "tulle0")["gso_max_size"])
+
+    sizes: list[int] = []
+    one, two = make_container(), make_container()
+    assert life(work) == []
+    assert sizes == [WHOLE, SLIGHTER, SLIGHTER, WHOLE, WHOLE]
 
 
 def test_removing_all_takes_other_interface_names_along(

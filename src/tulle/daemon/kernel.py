@@ -35,7 +35,7 @@ from tulle.host.ports import Ports
 from tulle.host.rules import FirewallConfig
 from tulle.host.sleeve.sleeve import Sleeve
 from tulle.host.sleeve.weave import WeaveFormat
-from tulle.host.veth import Wiring
+from tulle.host.veth import SLIGHTER, WHOLE, Wiring
 from tulle.host.vxlan import KernelPath, remove_device
 from tulle.mesh.config import is_within
 from tulle.mesh.peername import PeerName
@@ -75,6 +75,7 @@ class Kernel:
         self._take: Callable[[bytes], None] | None = None
         self._watch: GroupWatch | None = None
         self._complaint = ""
+        self._by_sleeve = False
         self._senders: dict[str, float] = {}
         self._wanted_peers: frozenset[str] | None = None
         self._peers_changed = asyncio.Event()
@@ -153,13 +154,9 @@ class Kernel:
         change = self.path.apply(tables)
         if change.drop_routes:
             self.path.forget_peers(change.drop_routes)
-        addresses = frozenset(
-            hop.remote_ip
-            for hops in (tables.direct, tables.routes)
-            for hop in hops.values()
-            if hop.carrier is CarrierKind.VXLAN
-        )
-        self._allow(addresses)
+        hops = [hop for hops in (tables.direct, tables.routes) for hop in hops.values()]
+        self._by_sleeve = any(hop.carrier is CarrierKind.SLEEVE for hop in hops)
+        self._allow(frozenset(hop.remote_ip for hop in hops if hop.carrier is CarrierKind.VXLAN))
 
     def _allow(self, addresses: Set[str]) -> None:
         """Take frames from these addresses, and for a while still from those that were allowed before."""
@@ -235,7 +232,7 @@ class Kernel:
                 log.error("%s", error)
 
     async def _keep_interfaces(self) -> None:
-        """Notice soon when somebody removes an interface of ours, and who exchanges much with us."""
+        """Notice soon when somebody removes an interface of ours, and who exchanges much with us, and how."""
         refused = ""
         while True:
             await asyncio.sleep(LOOK_INTERVAL)
@@ -248,6 +245,7 @@ class Kernel:
             else:
                 refused = ""
             self._forbid_the_late()
+            await self.ports.use_superframes(SLIGHTER if self._by_sleeve else WHOLE)
             missing = self.missing()
             if missing:
                 await self._mend_and_say(missing)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Interface
@@ -16,6 +17,8 @@ from tulle.host.neighbours import Announcer
 from tulle.host.veth import Wiring
 
 Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
 
 
 class Ports:
@@ -75,6 +78,14 @@ class Ports:
         async with self._turn:
             self._monitor.forget(attachment.host_index)
             await remove_attachment(attachment)
+
+    async def use_superframes(self, size: int) -> None:
+        """Have containers make packets, to be cut later, of up to so many bytes; on connections to come."""
+        if self._wiring.superframe == size:
+            return
+        self._wiring = replace(self._wiring, superframe=size)
+        for error in await self.join_again():
+            log.info("packets of another size: %s", error)
 
     async def join_again(self) -> list[UserError]:
         """Renew what each container knows of the bridge, which is new or has changed; answers what failed."""
