@@ -103,6 +103,9 @@ def test_nothing_is_missed_when_the_kernels_queue_overflows(
     class Overflown:
         """A socket that lost the news, and says so once."""
 
+        def fileno(self) -> int:
+            return real[0].fileno()
+
         def recv(self, _size: int) -> bytes:
             real[0].recv(1 << 16)
             monkeypatch.undo()
@@ -111,9 +114,9 @@ def test_nothing_is_missed_when_the_kernels_queue_overflows(
     async def work(ports: Ports) -> None:
         await ports.attach(await find_container(container.reference), [ONE])
         await asyncio.sleep(0.05)
-        assert ports._monitor._socket
-        real.append(ports._monitor._socket)
-        monkeypatch.setattr(ports._monitor, "_socket", Overflown())
+        assert ports._monitor._news
+        real.append(ports._monitor._news._socket)
+        monkeypatch.setattr(ports._monitor._news, "_socket", Overflown())
         await asyncio.to_thread(container.delete)
         await until(lambda: not ports.attached())
 
