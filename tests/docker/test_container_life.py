@@ -41,8 +41,9 @@ def test_whatever_ends_containers_their_addresses_and_names_are_free(engine: Eng
     engine.docker("rm", *(name for end, name in there.items() if end != "rm"))
 
 
-def test_a_container_that_is_started_again_has_its_address_and_name_again(engine: Engine, box: str) -> None:
+def test_a_container_that_is_started_again_has_its_address_and_names_again(engine: Engine, box: str) -> None:
     ident, address = attach(engine, box)
+    engine.host.tulle("dns-add", box, "-h", f"{box}-alias")
     pid = engine.pid(box)
     engine.docker("restart", "--time", "0", box)
     wait_until(lambda: is_back(engine, box, address, pid), what="it is back after a restart")
@@ -50,6 +51,7 @@ def test_a_container_that_is_started_again_has_its_address_and_name_again(engine
     wait_until(lambda: nothing_left(engine, ident, box), what="all is free")
     engine.docker("start", box)
     wait_until(lambda: is_back(engine, box, address, pid), what="it is back after a stop")
+    wait_until(lambda: engine.host.knows(f"{box}-alias"), what="so is the name that was added")
 
 
 def test_another_address_will_do_when_somebody_has_taken_the_old_one(engine: Engine, box: str) -> None:

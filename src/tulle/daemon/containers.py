@@ -11,7 +11,7 @@ of their addresses is left to somebody who asks the engine (``docker.keeper``).
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 
 from tulle.api.addresses import AddressSpec, AutoAddress
 from tulle.api.containers import is_engine_id
@@ -39,7 +39,7 @@ class Containers:
         self._turns = Turns()
         self._died_in_use: set[str] = set()
         self.on_engine_death: Callable[[str], None] = lambda ident: None
-        """Called for each container of an engine whose interface went by itself."""
+        """Called for each container of an engine whose interface went by itself, and whose names will."""
 
     async def start(self, names_lost: bool = False) -> None:
         """Adopt what an earlier life of the daemon attached, and forget what died meanwhile.
@@ -114,8 +114,8 @@ class Containers:
 
     def _mourn(self, ident: str) -> None:
         if is_engine_id(ident):
-            self._forget(ident)
             self.on_engine_death(ident)
+            self._forget(ident)
         else:
             self._bury(ident)
 
@@ -152,6 +152,17 @@ class Containers:
             self._names.remove_derived(ident, former)
         if name is not None:
             self._names.add_derived(ident, name, [one.ip for one in self.addresses_of(ident)])
+
+    def names_of(self, ident: str) -> list[tuple[str, IPv4Address]]:
+        """Each name of a container, at each of its addresses."""
+        return self._names.records_of(ident)
+
+    def name_again(self, ident: str, records: Iterable[tuple[str, IPv4Address]]) -> None:
+        """Give a container names that it had, at those addresses that it has again."""
+        there = {one.ip for one in self.addresses_of(ident)}
+        for name, address in records:
+            if address in there:
+                self._names.add_derived(ident, name, [address])
 
     def engine_idents(self) -> set[str]:
         """The containers of engines that have anything here: interface, addresses or names."""

@@ -90,6 +90,11 @@ class Names:
         names = self._engine.node.names
         return names.containers() if names is not None else ()
 
+    def records_of(self, container: str) -> list[tuple[str, IPv4Address]]:
+        """Each name of a container, at each of its addresses."""
+        names = self._engine.node.names
+        return names.records_of(container) if names is not None else []
+
     def of(self, container: str) -> list[str]:
         """What a container is called, for ``ps`` and the report."""
         names = self._engine.node.names

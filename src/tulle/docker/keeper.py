@@ -70,7 +70,13 @@ class Keeper:
             leaving = [one for one in before.addresses if self._containers.are_meant(one, request.addresses)]
             after = before.without(leaving)
             self._memberships.put(ident, after.begun())
-            freed = await self._containers.detach(replace(request, container=ContainerRef(ident, "", None)))
+            try:
+                freed = await self._containers.detach(
+                    replace(request, container=ContainerRef(ident, "", None))
+                )
+            except BaseException:
+                self.looks.at(ident)
+                raise
             self._finish(ident, after)
         return freed or leaving
 
@@ -103,8 +109,24 @@ class Keeper:
 
     def interface_gone(self, ident: str) -> None:
         """A container has lost its interface, most likely because it has ended."""
-        self._ended.setdefault(ident, time.monotonic())
+        self._saw_end(ident)
         self.looks.at(ident)
+
+    def _saw_end(self, ident: str) -> None:
+        """At the first sign that a container has ended it still has all its names: they are written down.
+
+        It has none left when an earlier life of the daemon has seen the end.
+        """
+        if ident in self._ended:
+            return
+        self._ended[ident] = time.monotonic()
+        member, names = self._memberships.get(ident), self._containers.names_of(ident)
+        if member is not None and names:
+            aliases = tuple(record for record in names if record[0] != member.derived)
+            try:
+                self._memberships.put(ident, structs.replace(member, aliases=aliases))
+            except StorageError as error:
+                log.error("the names of %s will not come back with it: %s", ident[:12], error)
 
     def concerned(self) -> set[str]:
         """The containers that have something here, or should have."""
@@ -140,9 +162,9 @@ class Keeper:
         """A container does not run: no interface, no name, and before long no address."""
         if ident not in self._containers.engine_idents():
             return
+        self._saw_end(ident)
         await self._containers.end(ident, free=False)
-        since = self._ended.setdefault(ident, time.monotonic())
-        left = since + GRACE - time.monotonic()
+        left = self._ended[ident] + GRACE - time.monotonic()
         if coming_back:
             return
         if left > 0:
@@ -156,11 +178,13 @@ class Keeper:
         there = await self._finder.namespace_of(found)
         if there is None:
             return False
-        self._ended.pop(found.id, None)
         attachment = self._containers.find(found.id)
-        if attachment is not None and attachment.container.namespace != there.namespace:
+        from_before = attachment is not None and attachment.container.namespace != there.namespace
+        if from_before or (attachment is None and self._memberships.get(found.id) is not None):
+            self._saw_end(found.id)
             await self._containers.end(found.id, free=False)
             attachment = None
+        self._ended.pop(found.id, None)
         member = self._memberships.get(found.id)
         if member is not None and member.unfinished:
             member = await self._undo(found.id, member)
@@ -200,6 +224,7 @@ class Keeper:
         except UserError as error:
             log.warning("%s cannot have the addresses from before: %s", found.id[:12], error)
             await self._attach(found, replace(request, addresses=member.specs(same=False)))
+        self._containers.name_again(found.id, member.aliases)
         log.info("%s runs again, and is attached as before", found.id[:12])
 
     async def _attach(self, found: Inspected, request: AttachRequest) -> list[IPv4Interface]:

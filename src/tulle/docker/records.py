@@ -20,14 +20,16 @@ _KIND = "docker-container"
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """One container's. ``chosen`` are those of its ``addresses`` that a user named, and none other will do.
 
-    ``hostname`` is the name that a user gave it, ``derived`` the one that it has otherwise. ``unfinished``:
-    an attach or detach has begun, and what the container has beyond these addresses is to be undone.
+    ``hostname`` is the name that a user gave it, ``derived`` the one that it has otherwise. ``aliases`` are
+    its other names, each with its address, from when it was last seen to end. ``unfinished``: an attach or
+    detach has begun, and what the container has beyond these addresses is to be undone.
     """
 
     addresses: tuple[IPv4Interface, ...] = ()
     chosen: tuple[IPv4Interface, ...] = ()
     hostname: str | None = None
     derived: str | None = None
+    aliases: tuple[tuple[str, IPv4Address], ...] = ()
     without_dns: bool = False
     rewrite_hosts: bool = False
     no_multicast_route: bool = False
@@ -43,6 +45,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
             chosen=tuple(one for one in there if one in named or one in self.chosen),
             hostname=request.hostname or self.hostname,
             derived=request.container.hostname,
+            aliases=self.aliases,
             without_dns=request.without_dns,
             rewrite_hosts=request.rewrite_hosts,
             no_multicast_route=request.no_multicast_route,

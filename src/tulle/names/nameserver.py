@@ -115,6 +115,10 @@ class Nameserver:
         """What a container of this peer is called, in order."""
         return sorted({key.hostname for key in self._state.of_container(container)})
 
+    def records_of(self, container: str) -> list[tuple[str, IPv4Address]]:
+        """Each name of a container of this peer, at each of its addresses."""
+        return [(key.hostname, IPv4Address(key.address)) for key in self._state.of_container(container)]
+
     def containers(self) -> list[str]:
         """Every container of this peer that has a name."""
         return self._state.containers()

@@ -76,6 +76,9 @@ class FakeNames:
 
     add_derived = add
 
+    def records_of(self, container: str) -> list[tuple[str, IPv4Address]]:
+        return list(self.known[container])
+
     def remove_derived(self, container: str, hostname: str) -> None:
         self.known[container] = {one for one in self.known[container] if one[0] != hostname}
 

@@ -229,3 +229,20 @@ async def test_what_was_attached_can_be_detached_without_an_engine(rig: Rig) -> 
     assert (freed, rig.held, rig.memberships.idents()) == ([ADDRESS], [], [])
     with pytest.raises(EngineUnreachable):
         await rig.keeper.detach(DetachRequest(ContainerRef("web", "", None)))
+
+
+async def test_names_that_were_added_come_back_where_their_address_does(rig: Rig) -> None:
+    await rig.attach()
+    rig.names.add(ID, "alias", [ADDRESS.ip])
+    rig.engine.state = STOPPED
+    rig.interface_goes()
+    await until(lambda: not rig.held)
+    assert rig.names.holders() == []
+    rig.restart_daemon()
+    rig.engine.state = RUNS
+    await rig.look()
+    assert rig.names.known[ID] == {("web.tulle.internal.", ADDRESS.ip), ("alias", ADDRESS.ip)}
+    rig.names.known[ID].discard(("alias", ADDRESS.ip))
+    rig.interface_goes()
+    await until(lambda: rig.ports.there)
+    assert rig.names.known[ID] == {("web.tulle.internal.", ADDRESS.ip)}
