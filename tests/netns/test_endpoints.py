@@ -13,55 +13,60 @@ from tulle.host import endpoints
 from tulle.host.bridge import Bridge
 from tulle.host.endpoints import Endpoint
 
-ONE = Endpoint("a1" * 32, "f" * 64, IPv4Interface("10.32.0.1/12"), "02:00:00:00:00:11")
+ONE = Endpoint("a1" * 32, "f" * 64, IPv4Interface("10.32.0.1/12"), "02:00:00:00:00:11", "tulle")
 
 
 def test_a_pair_is_made_taken_and_removed(
     run: Run, host: Namespace, bridge: Bridge, container: Space
 ) -> None:
-    run(endpoints.create(ONE, "tulle", 1300))
+    run(endpoints.create(ONE, 1300))
     outer, inner = link(host, ONE.outer), link(host, ONE.inner)
     assert (outer["master"], outer["mtu"], inner["mtu"]) == ("tulle", 1300, 1300)
     assert inner["address"] == ONE.mac
     assert setting(host, f"ipv6/conf/{ONE.outer}/disable_ipv6") == "1"
-    (found,) = run(endpoints.list_endpoints())
+    (found,) = run(endpoints.list_endpoints("tulle"))
     assert (found.endpoint, found.taken, found.joined) == (ONE, False, True)
 
     host.ip(f"link set {ONE.inner} netns {container.name}")
     joined = replace(ONE, sandbox="/var/run/docker/netns/0123456789ab")
     run(endpoints.describe(joined))
-    (found,) = run(endpoints.list_endpoints())
+    (found,) = run(endpoints.list_endpoints("tulle"))
     assert (found.endpoint, found.taken) == (joined, True)
 
     run(endpoints.remove(ONE.ident))
     run(endpoints.remove(ONE.ident))
-    assert run(endpoints.list_endpoints()) == []
+    run(endpoints.create(ONE, 1300))
+    run(endpoints.remove_all("weave"))
+    assert run(endpoints.list_endpoints("weave")) == []
+    assert len(run(endpoints.list_endpoints("tulle"))) == 1
+    run(endpoints.remove_all("tulle"))
+    assert run(endpoints.list_endpoints("tulle")) == []
 
 
 def test_a_pair_that_is_there_is_replaced(run: Run, host: Namespace, bridge: Bridge) -> None:
-    run(endpoints.create(ONE, "tulle", 1300))
+    run(endpoints.create(ONE, 1300))
     other = replace(ONE, mac="02:00:00:00:00:22")
-    run(endpoints.create(other, "tulle", 1200))
+    run(endpoints.create(other, 1200))
     assert link(host, ONE.inner)["address"] == other.mac
 
 
 def test_a_new_bridge_is_joined(run: Run, host: Namespace, bridge: Bridge) -> None:
-    run(endpoints.create(ONE, "tulle", 1300))
+    run(endpoints.create(ONE, 1300))
     host.ip(f"link set {ONE.outer} nomaster")
-    (found,) = run(endpoints.list_endpoints())
+    (found,) = run(endpoints.list_endpoints("tulle"))
     assert not found.joined
-    run(endpoints.join_again(found, "tulle"))
+    run(endpoints.join_again(found))
     assert link(host, ONE.outer)["master"] == "tulle"
 
 
 def test_without_a_bridge_nothing_is_made(run: Run, host: Namespace) -> None:
     with pytest.raises(UserError, match="no bridge"):
-        run(endpoints.create(ONE, "tulle", 1300))
-    assert run(endpoints.list_endpoints()) == []
+        run(endpoints.create(ONE, 1300))
+    assert run(endpoints.list_endpoints("tulle")) == []
 
 
 @pytest.mark.parametrize(
-    "alias", [None, "", "mine", "tulle-endpoint", "tulle-endpoint a b c d e", f"{ONE.alias} more"]
+    "alias", [None, "", "mine", "tulle-endpoint", "tulle-endpoint a b c d e f", f"{ONE.alias} more"]
 )
 def test_the_alias_of_something_else_is_no_endpoint(alias: str | None) -> None:
     assert endpoints.from_alias(alias) is None

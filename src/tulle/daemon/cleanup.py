@@ -6,8 +6,10 @@ from pathlib import Path
 from tulle.daemon.files import ContainerFiles
 from tulle.daemon.life import STATE_FILE, remove_state
 from tulle.daemon.options import LaunchOptions
+from tulle.host import endpoints
 from tulle.host.attachments import list_attached
-from tulle.host.bridge import remove_bridge
+from tulle.host.bridge import DEFAULT_RESOLVER, remove_bridge
+from tulle.host.dns_detour import DnsDetour
 from tulle.host.firewall import Firewall
 from tulle.host.ports import Ports
 from tulle.host.rules import FirewallConfig
@@ -26,6 +28,8 @@ async def remove_everything(options: LaunchOptions) -> None:
             for attachment in await list_attached(options.bridge):
                 files.remove(attachment.container.ident)
             await ports.remove_all()
+            await endpoints.remove_all(options.bridge)
+            await DnsDetour(options.bridge, DEFAULT_RESOLVER).remove()
         await remove_device(options.bridge)
         await remove_bridge(options.bridge)
         await Firewall(FirewallConfig(options.bridge)).remove()

@@ -34,6 +34,7 @@ from tulle.daemon.options import LaunchOptions
 from tulle.daemon.targets import targets_record
 from tulle.docker.keeper import Keeper
 from tulle.errors import StorageError, UserError
+from tulle.host import endpoints
 from tulle.host.dns_server import DnsServer
 from tulle.host.store import Store
 from tulle.ipam.status import StrayStatus
@@ -319,6 +320,7 @@ class Daemon:
             if self._docker is not None:
                 self._docker.keeper.forget_all()
             await self._containers.detach_all()
+            await endpoints.remove_all(self._kernel.bridge.name)
             await self._exposures.hide_all()
             heard = await self._addresses.leave(force)
             if not heard and not force and self._addresses.has_company():

@@ -30,13 +30,15 @@ _IDENT = re.compile(r"[0-9a-f]{12,64}\Z")
 class Endpoint:
     """A container's place on a network, as the engine calls them.
 
-    ``sandbox`` is the engine's file for the container's namespace, empty before the container has joined.
+    ``bridge`` is that of the daemon to which it belongs; ``sandbox`` the engine's file for the container's
+    namespace, empty before the container has joined.
     """
 
     ident: str
     network: str
     address: IPv4Interface
     mac: str
+    bridge: str
     sandbox: str = ""
 
     @property
@@ -52,8 +54,8 @@ class Endpoint:
     @property
     def alias(self) -> str:
         """What the outer end carries."""
-        words = (_MARK, self.ident, self.network, str(self.address), self.mac, self.sandbox or "-")
-        return " ".join(words)
+        words = (_MARK, self.bridge, self.ident, self.network, str(self.address), self.mac)
+        return " ".join((*words, self.sandbox or "-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,9 @@ def random_mac() -> str:
     return bytes([first & 0xFC | 0x02, *rest]).hex(":")
 
 
-async def create(endpoint: Endpoint, bridge: str, mtu: int) -> int:
+async def create(endpoint: Endpoint, mtu: int) -> int:
     """Make the pair, in place of one that is there; answers the index of the outer end. Raises UserError."""
-    return await asyncio.to_thread(_create, endpoint, bridge, mtu)
+    return await asyncio.to_thread(_create, endpoint, mtu)
 
 
 async def describe(endpoint: Endpoint) -> None:
@@ -94,9 +96,14 @@ async def remove(ident: str) -> None:
     await _changing([netlink.delete_named_link(f"te{ident[:12]}")])
 
 
-async def list_endpoints() -> list[Found]:
-    """Every endpoint, also those that an earlier life of the daemon made."""
-    return await asyncio.to_thread(_list)
+async def list_endpoints(bridge: str) -> list[Found]:
+    """Every endpoint of a daemon, also those that an earlier life of it made."""
+    return [found for found in await asyncio.to_thread(_list) if found.endpoint.bridge == bridge]
+
+
+async def remove_all(bridge: str) -> None:
+    """Take every container of a daemon off the network. Raises UserError."""
+    await _changing([netlink.delete_link(found.index) for found in await list_endpoints(bridge)])
 
 
 def announce(endpoint: Endpoint, announcer: Announcer | None) -> None:
@@ -107,9 +114,9 @@ def announce(endpoint: Endpoint, announcer: Announcer | None) -> None:
             announcer.announce([endpoint.address.ip], endpoint.mac, index)
 
 
-async def join_again(found: Found, bridge: str) -> None:
+async def join_again(found: Found) -> None:
     """Make the outer end a port of the bridge, which is new. Raises UserError."""
-    port = [("IFLA_MASTER", bridge_index(bridge))]
+    port = [("IFLA_MASTER", bridge_index(found.endpoint.bridge))]
     await _changing([netlink.set_named_link(found.endpoint.outer, port, up=True)])
 
 
@@ -124,8 +131,8 @@ async def _changing(requests: list[Request]) -> None:
         raise _refused(error) from error
 
 
-def _create(endpoint: Endpoint, bridge: str, mtu: int) -> int:
-    master = bridge_index(bridge)
+def _create(endpoint: Endpoint, mtu: int) -> int:
+    master = bridge_index(endpoint.bridge)
     inner = [("IFLA_IFNAME", endpoint.inner), ("IFLA_ADDRESS", endpoint.mac), ("IFLA_MTU", mtu)]
     data = {"attrs": [("VETH_INFO_PEER", {"attrs": inner})]}
     kind = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", data)]}
@@ -165,11 +172,13 @@ def _found(links: list[Any]) -> Iterator[Found]:
 def from_alias(alias: str | None) -> Endpoint | None:
     """The endpoint behind an alias, or None if the alias is not one of an endpoint."""
     words = (alias or "").split(" ")
-    if len(words) != 6 or words[0] != _MARK:
+    if len(words) != 7 or words[0] != _MARK:
         return None
-    _mark, ident, network, address, mac, sandbox = words
+    _mark, bridge, ident, network, address, mac, sandbox = words
     try:
-        return Endpoint(ident, network, IPv4Interface(address), mac, "" if sandbox == "-" else sandbox)
+        return Endpoint(
+            ident, network, IPv4Interface(address), mac, bridge, "" if sandbox == "-" else sandbox
+        )
     except (AddressValueError, NetmaskValueError):
         return None
 

@@ -67,7 +67,7 @@ class Driver:
 
     async def start(self) -> None:
         """Adopt the endpoints that an earlier life of the daemon made."""
-        for found in await endpoints.list_endpoints():
+        for found in await endpoints.list_endpoints(self._wire.bridge):
             self._endpoints[found.endpoint.ident] = found.endpoint
 
     def endpoints(self) -> list[Endpoint]:
@@ -106,11 +106,11 @@ class Driver:
             )
         address = messages.interface(given.address)
         mac = given.mac_address or endpoints.random_mac()
-        endpoint = Endpoint(ident, network.ident, address, mac)
+        endpoint = Endpoint(ident, network.ident, address, mac, self._wire.bridge)
         if not network.dealt_here:
             await self._claim(endpoint, network)
         try:
-            await endpoints.create(endpoint, self._wire.bridge, network.mtu or self._wire.mtu)
+            await endpoints.create(endpoint, network.mtu or self._wire.mtu)
         except UserError:
             if not network.dealt_here:
                 await self._ipam.free(address.ip)

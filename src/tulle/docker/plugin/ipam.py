@@ -83,11 +83,19 @@ class Ipam:
     async def free(self, address: IPv4Address) -> None:
         """Give an address back, with the names at it, if Docker has it of us."""
         ident = (await self.held()).get(address)
-        if ident is None:
-            return
+        if ident is not None:
+            await self._remove_names(ident)
+            await self._daemon.release(ident, address)
+
+    async def unname(self, address: IPv4Address) -> None:
+        """Have nobody find an address any more that Docker has of us."""
+        ident = (await self.held()).get(address)
+        if ident is not None:
+            await self._remove_names(ident)
+
+    async def _remove_names(self, ident: str) -> None:
         if self._daemon.dns is not None:
             await self._daemon.dns_remove(NameRequest(ident, None))
-        await self._daemon.release(ident, address)
 
     async def held(self) -> dict[IPv4Address, str]:
         """Every address that Docker has of us, and its ident."""

@@ -68,6 +68,7 @@ class Plugin:
         self._daemon = daemon
         self._options = options
         self._networks = Networks(store, records, daemon.default_subnet)
+        self._former = {network.ident for network in self._networks.all()}
         self._ipam = Ipam(daemon, options.whole)
         self._driver = Driver(self._networks, self._ipam, options.wire, self._announce)
         self._upkeep = Upkeep(self._driver, self._ipam, self._networks, options.wire.bridge)
@@ -122,13 +123,13 @@ class Plugin:
     async def _listen(self) -> None:
         if self._runner is not None:
             return
-        if self._detour is not None:
-            await self._detour.start()
-            self._background.repeat(RENEWAL_INTERVAL, self._renew_detour)
         self._lease = await borrow(self.path, self._options.lease)
         self._runner = web.AppRunner(make_app(calls(self._driver, self._ipam)), access_log=None)
         await self._runner.setup()
         await web.SockSite(self._runner, self._lease.listener, backlog=BACKLOG).start()
+        if self._detour is not None:
+            await self._background.spawn(self._detour.start())
+            self._background.repeat(RENEWAL_INTERVAL, self._renew_detour)
 
     async def _welcome(self) -> None:
         """Have Docker's networks and ours agree, and our own among them."""
@@ -140,9 +141,9 @@ class Plugin:
         listed = await list_networks(self._engine, self._options.name)
         for one in listed:
             self._adopt(one)
-        for network in self._networks.all():
-            if network.ident not in {one.id for one in listed}:
-                self._networks.remove(network.ident)
+        for ident in self._former - {one.id for one in listed}:
+            self._networks.remove(ident)
+        self._former.clear()
         if self._options.name not in {one.name for one in listed} and self._daemon.default_subnet is not None:
             await self._create_network(self._daemon.default_subnet)
 

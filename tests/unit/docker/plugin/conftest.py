@@ -85,7 +85,7 @@ class Links:
     mtus: dict[str, int] = field(default_factory=dict)
     broken: bool = False
 
-    async def create(self, endpoint: Endpoint, bridge: str, mtu: int) -> int:
+    async def create(self, endpoint: Endpoint, mtu: int) -> int:
         if self.broken:
             raise UserError("there is no bridge", 503)
         self.made[endpoint.ident] = endpoint

@@ -1,10 +1,12 @@
 """What Docker forgot goes, but only when it looks unused twice; and networks are known again from Docker."""
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 
 import msgspec
 import pytest
 
+from tulle.api.daemon import DnsService
 from tulle.docker.plugin.listing import Listed
 from tulle.docker.plugin.upkeep import Upkeep
 from tulle.errors import UserError
@@ -22,14 +24,14 @@ def upkeep(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upkeep]:
     docker.links.taken = set()  # type: ignore[attr-defined]
     joined: list[str] = []
 
-    async def listed() -> list[Found]:
+    async def found(bridge: str) -> list[Found]:
         taken = docker.links.taken  # type: ignore[attr-defined]
         return [Found(one, 1, one.ident in taken, one.ident in joined) for one in docker.links.made.values()]
 
-    async def join(found: Found, bridge: str) -> None:
+    async def join(found: Found) -> None:
         joined.append(found.endpoint.ident)
 
-    monkeypatch.setattr(endpoints, "list_endpoints", listed)
+    monkeypatch.setattr(endpoints, "list_endpoints", found)
     monkeypatch.setattr(endpoints, "join_again", join)
     yield Upkeep(docker.driver, docker.ipam, docker.networks, "tulle")
     assert set(joined) >= docker.links.made.keys()
@@ -47,15 +49,16 @@ async def test_what_is_in_use_stays(docker: Docker, upkeep: Upkeep) -> None:
 
 
 async def test_what_nobody_uses_goes_at_the_second_look(docker: Docker, upkeep: Upkeep) -> None:
+    docker.daemon.dns = DnsService("tulle.internal.", IPv4Address("169.254.53.53"), 53)
     pool = await docker.network("n1")
     address = (await docker.call("IpamDriver.RequestAddress", PoolID=pool))["Address"]
     await docker.call("IpamDriver.RequestAddress", PoolID=pool)
     await docker.endpoint("n1", ONE, address, BOX)
     await upkeep.look()
     assert docker.daemon.addresses == {"10.32.0.1", "10.32.0.2"}
+    assert len(docker.daemon.names_removed) == 2
     await upkeep.look()
     assert ONE not in docker.links.made
-    await upkeep.look()
     assert docker.daemon.addresses == set()
 
 
