@@ -11,14 +11,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from proxy_client import Client, ended, proxied, runs
 
-from lab import Lab
-from lab.engines import CLIENT, Engine, engines
 from lab.wait import wait_until
 
 FORMS = {
@@ -36,62 +34,11 @@ FORMS = {
 """Commands that have to end through the proxy as they do without."""
 
 
-class Client:
-    """Docker's command line, directed to the proxy by ``tulle env``."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        found = re.search(r"DOCKER_HOST=(\S+)", engine.host.tulle("env"))
-        assert found is not None
-        self.url = found[1]
-
-    def start(
-        self, *words: object, stdin: int = subprocess.DEVNULL, url: str | None = None
-    ) -> "subprocess.Popen[str]":
-        """Start it and go on; ``url`` is where to, if not to the proxy."""
-        return subprocess.Popen(
-            [*self.engine.host._enter(), CLIENT, *map(str, words)],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**self.engine.host.environment(), "DOCKER_HOST": url or self.url},
-        )
-
-    def __call__(self, *words: object, given: str | None = None, status: int = 0) -> str:
-        process = self.start(*words, stdin=subprocess.DEVNULL if given is None else subprocess.PIPE)
-        out, err = process.communicate(given, timeout=60)
-        assert process.returncode == status, f"{words} ended with {process.returncode}: {out}{err}"
-        return out.strip()
-
-    def run(self, name: str, *words: object) -> str:
-        """A container that sleeps."""
-        return self("run", "--detach", "--name", name, *words, self.engine.image, "sleep", "1000")
-
-    def addresses(self, name: str) -> list[str]:
-        """What a running container has on tulle's network."""
-        return re.findall(r"inet (\S+)", self("exec", name, "ip", "-4", "address", "show", "dev", "tulle0"))
-
-
-@contextmanager
-def proxied(*arguments: object) -> Generator[Client]:
-    with Lab() as lab:
-        engine = engines(lab, 1)[0]
-        engine.host.launch(*arguments)
-        yield Client(engine)
-
-
 @pytest.fixture(scope="module")
 def client() -> Generator[Client]:
     """One engine behind one proxy, shared by all tests that need no flags of their own."""
     with proxied() as made:
         yield made
-
-
-def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    """Status and output; without the command line's own worries, which come or do not."""
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, re.sub(r"time=.* level=error .*\n", "", err)
 
 
 # --- before the command runs --------------------------------------------------------------------------------
@@ -253,7 +200,7 @@ def test_the_address_stays_through_restarts(client: Client) -> None:
     pid = client.engine.pid("again")
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: client.engine.pid("again") not in (0, pid), 60, "its policy started it again")
-    wait_until(lambda: _runs(client, "again", "sleep"), 60, "it was let through the gate")
+    wait_until(lambda: runs(client, "again", "sleep"), 60, "it was let through the gate")
     assert client.addresses("again") == before
     client("stop", "--time", "0", "again")
     client("start", "again")
@@ -261,19 +208,10 @@ def test_the_address_stays_through_restarts(client: Client) -> None:
     client("rm", "--force", "again")
 
 
-def _runs(client: Client, name: str, command: str) -> bool:
-    """Whether the command of a container runs, rather than the helper that waits for it."""
-    try:
-        words = Path(f"/proc/{client.engine.pid(name)}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return words[0] == command.encode()
-
-
 def test_a_start_past_the_proxy_attaches_too(client: Client) -> None:
     client("create", "--name", "aside", client.engine.image, "sleep", "1000")
     client.engine.docker("start", "aside")
-    wait_until(lambda: _runs(client, "aside", "sleep"), 60, "it was let through the gate")
+    wait_until(lambda: runs(client, "aside", "sleep"), 60, "it was let through the gate")
     assert client.addresses("aside")
     client("rm", "--force", "aside")
 

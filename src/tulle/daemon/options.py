@@ -164,7 +164,10 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
 }
 """Flags with a value. The others are switches or lists."""
 
-LISTS: Mapping[str, Callable[[str], Any]] = {"peers": check_target, "proxy_listen": parse_listen}
+LISTS: Mapping[str, Callable[[str], Any]] = {
+    "peers": check_target,
+    "proxy_listen": lambda text: parse_listen(text.removeprefix("=")),  # people write -H=ADDR, as for Docker
+}
 SWITCHES = ("resume", "no_discovery", "no_fastdp", "no_dns", "no_plugin", "plugin_v2", *PROXY_SWITCHES)
 
 

@@ -1,7 +1,6 @@
 """TLS towards clients: who may, and streams whose directions end on their own."""
 
 import asyncio
-import datetime
 import ipaddress
 import socket
 import ssl
@@ -9,12 +8,9 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from raw_engine import Exchange, Proxied, proxied
 
+from lab.certificates import make_certificates
 from tulle.api.listen import TcpAddress
 from tulle.docker.proxy.options import ProxyOptions
 from tulle.docker.proxy.stream import PlainStream, Stream, TlsStream, copy
@@ -26,29 +22,8 @@ LOCAL = ipaddress.IPv4Address("127.0.0.1")
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with ca.pem, and certificates of a server and a client that it has signed."""
     directory = tmp_path_factory.mktemp("tls")
-    now = datetime.datetime.now(datetime.UTC)
-    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("ca", "server", "client")}
-    names = {name: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in keys}
-    for name, key in keys.items():
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(names[name])
-            .issuer_name(names["ca"])
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=name == "ca", path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(LOCAL)]), critical=False)
-            .sign(keys["ca"], hashes.SHA256())
-        )
-        (directory / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        (directory / f"{name}-key.pem").write_bytes(private)
+    make_certificates(directory, LOCAL)
     return directory
 
 
