@@ -114,7 +114,7 @@ def _quorum(result: Any) -> list[Line]:
 
 def _scale(result: Any) -> list[Line]:
     largest = result["sizes"][-1]
-    peers, megabytes = largest["peers"], largest["memory_bytes"] + result["names"]["memory_bytes"]
+    peers, megabytes = largest["peers"], largest["one"]["memory_bytes"]
     return [
         _at_most(f"{peers} peers: one state after a cold start, virtual seconds", largest["cold_s"], 10),
         _at_most(f"{peers} peers, idle: kB per second and peer", largest["idle_bytes"] / 60 / 1e3, 2),

@@ -3,7 +3,7 @@
 ``python -m bench.scale [COUNT...]`` prints what it measures as JSON; no root is needed. The daemons are the
 product's own objects on a virtual clock, each told of four others (see ``tulle simulate``), so times to one
 state and bytes do not depend on this machine; only processor time does. Each size runs in a process of its
-own, whose memory is measured.
+own; see ``scale_one`` for the memory of one peer.
 """
 
 import json
@@ -62,7 +62,7 @@ def measure(count: int) -> dict[str, Any]:
     watched = Recording(world, WATCHED)
     world.machines[1].launch("first", "first")
     cold_s = _settle(world)
-    result = {"peers": count, "links_per_peer": LINKS, "cold_s": cold_s}
+    result: dict[str, Any] = {"peers": count, "links_per_peer": LINKS, "cold_s": cold_s}
     result["cold_bytes"], result["cold_messages"], result["cold_cpu_s"] = cold.per_peer()
     idle = _Span(world)
     world.clock.run_until(world.clock.mono + IDLE)

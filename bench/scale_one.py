@@ -97,7 +97,7 @@ def _name_all(daemon: Daemon, count: int) -> None:
     for first in range(0, NAMES, NAMES_OF_ONE):
         payloads = _names_of(hosts[first // NAMES_OF_ONE % len(hosts)], first, daemon)
         for payload in payloads:
-            daemon.do(lambda p=payload: daemon.names.merge("weave", p, sender, True, daemon.now))  # type: ignore[misc]
+            daemon.do(lambda p=payload: daemon.names.merge("weave", p, sender, True, daemon.now))  # type: ignore[misc,arg-type]
 
 
 def _names_of(host: PeerName, first: int, daemon: Daemon) -> list[bytes]:
