@@ -66,7 +66,11 @@ def test_the_images_own_command_is_found(client: Client) -> None:
     image = client.engine.image
     client("run", "--name", "plain", image, "true")
     changes = ['ENTRYPOINT ["echo", "entry"]', 'CMD ["of the image"]']
-    client.engine.docker("commit", *(f"--change={change}" for change in changes), "plain", "spoken:1")
+    client("commit", "plain", "plain:1")
+    assert client.engine.inspect("plain")["Config"]["Entrypoint"] == ["/.tulle/wait"]
+    assert client.engine.docker("run", "--rm", "plain:1").stdout == ""
+    client("commit", *(f"--change={change}" for change in changes), "plain", "spoken:1")
+    assert client.engine.docker("run", "--rm", "spoken:1").stdout == "entry of the image\n"
     for words in ([], ["mine"]):
         assert client("run", "--rm", "spoken:1", *words) == f"entry {''.join(words) or 'of the image'}"
     assert client("run", "--rm", "--entrypoint", "echo", "spoken:1") == ""

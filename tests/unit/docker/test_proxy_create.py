@@ -13,6 +13,7 @@ from tulle.docker.proxy.create import (
     Joining,
     addresses_wanted,
     rewritten,
+    rewritten_commit,
     rewritten_host_config,
 )
 from tulle.docker.proxy.options import ProxyOptions
@@ -102,6 +103,8 @@ def test_without_a_resolver_of_ours_names_are_left_alone(how: Joining) -> None:
         ({}, {"hostname_match": "-[0-9]+$", "hostname_replacement": ""}, ("web", "tulle.internal")),
         ({}, {"hostname_match": "^(w)(eb)", "hostname_replacement": "${2}$1"}, ("ebw-1", "tulle.internal")),
         ({}, {"hostname_match": "(?P<n>1)", "hostname_replacement": "$n$9$$"}, ("web-1$", "tulle.internal")),
+        ({}, {"hostname_replacement": "a-$1"}, ("a-web-1", "tulle.internal")),
+        ({}, {"hostname_match": "[e-]", "hostname_replacement": "."}, ("w.b.1", "tulle.internal")),
         ({}, {"hostname_match": "nothing"}, ("web-1", "tulle.internal")),
         ({}, {"hostname_replacement": "x" * 70}, (None, None)),
     ],
@@ -168,3 +171,18 @@ def test_the_host_config_of_a_start(wrap: Any) -> None:
         "DnsSearch": ["tulle.internal", "corp.example"],
     }
     assert rewritten_host_config(wrap({"Memory": 5}), joining()) == wrap(expected)
+
+
+@pytest.mark.parametrize(
+    ("asked", "entrypoint", "expected"),
+    [
+        (None, [HELPER, "e"], {"Env": ["A=b"], "Entrypoint": ["e"], "Cmd": ["c"]}),
+        (None, [HELPER], {"Env": ["A=b"], "Entrypoint": [], "Cmd": ["c"]}),
+        ({}, [HELPER, "e"], {"Entrypoint": ["e"], "Cmd": ["c"]}),
+        ({"Cmd": ["d"]}, [HELPER, "e"], {"Entrypoint": ["e"], "Cmd": ["d"]}),
+        ({"Entrypoint": ["f"]}, [HELPER, "e"], {"Entrypoint": ["f"]}),
+    ],
+)
+def test_an_image_of_a_container(asked: Any, entrypoint: list[str], expected: Any) -> None:
+    container = {"Env": ["A=b"], "Entrypoint": entrypoint, "Cmd": ["c"]}
+    assert rewritten_commit(asked, container) == expected

@@ -87,6 +87,18 @@ def rewritten_host_config(asked: Json, joining: Joining) -> Json:
     return body
 
 
+def rewritten_commit(asked: Json | None, container: Json) -> Json:
+    """What to make an image of a container with: its command is the container's own, without the helper.
+
+    ``asked`` is the configuration that the client wants, ``container`` that of the container.
+    """
+    body = copy.deepcopy(container if asked is None else asked)
+    if asked is None or not words(body, "Entrypoint"):
+        put(body, "Entrypoint", (words(container, "Entrypoint") or [])[1:])
+        put(body, "Cmd", words(body, "Cmd") or words(container, "Cmd") or [])
+    return body
+
+
 def _put_helper_first(body: Json, image: Json) -> bool:
     """Whether there is a command at all; where there is none, the engine's own error is the right one."""
     entrypoint, command = words(body, "Entrypoint"), words(body, "Cmd")

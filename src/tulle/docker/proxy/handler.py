@@ -8,12 +8,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import quote, unquote
 
 from tulle.api.daemon import DaemonApi
 from tulle.docker.engine import Engine, EngineRefused, Inspected
 from tulle.docker.gate import Gate, Outcome, Waiting
-from tulle.docker.proxy.create import HELPER, Joining, rewritten, rewritten_host_config
+from tulle.docker.proxy.create import (
+    HELPER,
+    Joining,
+    rewritten,
+    rewritten_commit,
+    rewritten_host_config,
+)
+from tulle.docker.proxy.fields import words
 from tulle.docker.proxy.inspect import rewritten_inspection
 from tulle.docker.proxy.message import Answer, Malformed, Request, read_answer, read_request, refusal
 from tulle.docker.proxy.stream import Stream, copy
@@ -28,9 +35,11 @@ _LINGER = 1.0
 """Seconds for a client to read what it was sent, and to hang up."""
 
 _ACTED_ON = re.compile(
-    r"(?:/v[0-9.]+)?/containers/(?:(?P<create>create)|(?P<name>[^/]+)/(?P<what>start|restart|json|exec))\Z"
+    r"(?:/v[0-9.]+)?/(?:(?P<whole>containers/create|commit)"
+    r"|containers/(?P<name>[^/]+)/(?P<what>start|restart|json|exec))\Z"
 )
-_METHODS = {"create": "POST", "start": "POST", "restart": "POST", "exec": "POST", "json": "GET"}
+_METHODS = {"json": "GET"}
+"""Of the others it is POST."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +76,10 @@ class Handler:
 
     async def _act(self, request: Request, client: Stream, engine: Stream) -> None:
         match _action(request):
-            case ("create", _):
+            case ("containers/create", _):
                 await self._create(request, client, engine)
+            case ("commit", _):
+                await self._commit(request, client, engine)
             case ("start" | "restart", name):
                 await self._start(name, request, client, engine)
             case ("exec", name):
@@ -81,8 +92,7 @@ class Handler:
 
     async def _create(self, request: Request, client: Stream, engine: Stream) -> None:
         body = await request.read_body(client)
-        name = parse_qs(request.target.partition("?")[2]).get("name", [""])[0].lstrip("/")
-        await engine.send(request.with_body(await self._container(body, name)))
+        await engine.send(request.with_body(await self._container(body, request.asked("name").lstrip("/"))))
         await _relay(client, engine)
 
     async def _container(self, body: bytes, name: str) -> bytes:
@@ -97,6 +107,19 @@ class Handler:
         pictured = (_object(found) or {}).get("Config") or {}
         changed = rewritten(asked, pictured, name, self.joining)
         return body if changed is None else _encoded(changed, body)
+
+    async def _commit(self, request: Request, client: Stream, engine: Stream) -> None:
+        """An image that is made of a container of ours must work where there is no proxy."""
+        body = await request.read_body(client)
+        try:
+            found = await self.engine.request("GET", f"/containers/{quote(request.asked('container'))}/json")
+            config = (_object(found) or {})["Config"]
+        except (EngineRefused, KeyError):
+            config = {}
+        if (words(config, "Entrypoint") or [""])[0] == HELPER:
+            body = _encoded(rewritten_commit(_object(body), config), body)
+        await engine.send(request.with_body(body))
+        await _relay(client, engine)
 
     async def _start(self, name: str, request: Request, client: Stream, engine: Stream) -> None:
         body = await request.read_body(client)
@@ -164,8 +187,8 @@ def _action(request: Request) -> tuple[str, str] | None:
     found = _ACTED_ON.match(request.path)
     if found is None:
         return None
-    what = found["create"] or found["what"]
-    return (what, unquote(found["name"] or "")) if request.method == _METHODS[what] else None
+    what = found["whole"] or found["what"]
+    return (what, unquote(found["name"] or "")) if request.method == _METHODS.get(what, "POST") else None
 
 
 async def _pass_on(request: Request, client: Stream, engine: Stream) -> None:

@@ -8,6 +8,7 @@ copied without knowing how bodies are framed, and whatever a client sends later 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qs
 
 import h11
 
@@ -40,6 +41,10 @@ class Request:
     def path(self) -> str:
         """The target without its query."""
         return self.target.partition("?")[0]
+
+    def asked(self, name: str) -> str:
+        """The first value of a name in the query; empty if there is none."""
+        return parse_qs(self.target.partition("?")[2]).get(name, [""])[0]
 
     def head(self) -> bytes:
         """The head for the engine: as it came, except that the connection is for this request alone."""

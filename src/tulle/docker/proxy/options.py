@@ -64,10 +64,13 @@ def derived_hostname(options: ProxyOptions, name: str, labels: dict[str, str]) -
             return label
     if not name:
         return ""
-    found = re.search(options.hostname_match, name)
-    if found is None:
-        return name
-    return name[: found.start()] + _expanded(options.hostname_replacement, found) + name[found.end() :]
+    made, at, end = "", 0, -1
+    for found in re.finditer(options.hostname_match, name):
+        if found.start() == found.end() == end:
+            continue  # nothing, right behind something that matched
+        made += name[at : found.start()] + _expanded(options.hostname_replacement, found)
+        at = end = found.end()
+    return made + name[at:]
 
 
 def _expanded(replacement: str, found: re.Match[str]) -> str:
