@@ -38,6 +38,8 @@ class Settle(Operation):
             if world.clock.mono - begin >= self.within:
                 raise Violation(f"no one state after {self.within:g} s: {missing}")
             world.clock.run_until(world.clock.mono + LOOK_EVERY)
+        for machine in world.running():
+            world.judge.weigh(machine)
         world.settle_times.append(world.clock.mono - begin)
         world.story.tell(None, f"one state after {world.clock.mono - begin:.2f} s")
 

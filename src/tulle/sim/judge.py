@@ -12,6 +12,10 @@ from tulle.sim.machine import Machine
 from tulle.sim.settings import Settings, host_of
 from tulle.sim.story import Story
 from tulle.sim.watcher import Asked
+from tulle.sim.weight import allowance, weight
+
+WEIGHED_EVERY = 60.0
+"""Seconds between two looks at how much a daemon keeps in memory."""
 
 
 class Violation(Exception):
@@ -33,6 +37,8 @@ class Judge:
         self._seeds: tuple[PeerName, ...] = ()
         self.disks_lost = 0
         self._owned: dict[PeerName, list[Range]] = {}
+        self._weighed_at: dict[int, float] = {}
+        self._hosts = settings.hosts
         self._removed: set[PeerName] = set()
         self.excuse = ""
         self.asked = 0
@@ -114,10 +120,23 @@ class Judge:
             raise Violation(
                 f"h{machine.number} spins: {daemon.turns} turns within a second of its own accord"
             )
+        if machine.now >= self._weighed_at.get(machine.number, 0.0) + WEIGHED_EVERY:
+            self.weigh(machine)
         ring = daemon.ipam.ring
         if ring is not self._rings.get(machine.number):
             self._rings[machine.number] = ring
             self._judge_ring(machine, ring)
+
+    def weigh(self, machine: Machine) -> None:
+        """What a daemon remembers is bounded by what there is to know, however long it runs."""
+        assert machine.daemon is not None
+        self._weighed_at[machine.number] = machine.now
+        most = allowance(machine.daemon, self._hosts + self.disks_lost, len(machine.waiting))
+        weighs = weight(machine.daemon.node)
+        if weighs > most:
+            raise Violation(
+                f"h{machine.number} keeps {weighs} things in memory, and needs no more than {most}"
+            )
 
     def _judge_ring(self, machine: Machine, ring: Ring) -> None:
         try:

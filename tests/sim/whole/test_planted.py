@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from tulle.instant import Instant
 from tulle.ipam.paxos import Elector
 from tulle.ipam.takeover import Takeovers
+from tulle.mesh.events import LinkId
+from tulle.mesh.mesh import Mesh
 from tulle.names.nameserver import Nameserver
 from tulle.sim.disk import Disk
 from tulle.sim.run import run
@@ -31,12 +34,25 @@ def _greedy_heirs(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Takeovers, "_heir", lambda takeovers, inquiry: takeovers._territory.me)
 
 
+def _hoarding(patch: pytest.MonkeyPatch) -> None:
+    received = Mesh.received
+    hoard: list[bytes] = []
+
+    def keep(mesh: Mesh, link: LinkId, data: bytes, now: Instant) -> None:
+        hoard.append(data)
+        mesh.hoard = hoard  # type: ignore[attr-defined]
+        received(mesh, link, data, now)
+
+    patch.setattr(Mesh, "received", keep)
+
+
 @pytest.mark.parametrize(
     ("plant", "scenario", "found"),
     [
         (_forgetful_disk, "chaos", "after its restart"),
         (_minority, "first-division", "have one address"),
         (_ghost_names, "names-within-a-second", "has 1 addresses"),
+        (_hoarding, "flapping-partition", "things in memory"),
         (_greedy_heirs, "rmpeer-by-two", "in its own eyes"),
     ],
 )

@@ -81,3 +81,25 @@ def way_over_another(plan: Plan) -> None:
     plan.do(FramesPass(), Heal(), Weather(Quality(0.02, 0.02, loss=0.05, duplicate=0.02, reorder=0.1)))
     plan.wait(20)
     plan.do(FramesPass(), Settle(90))
+
+
+@scenario("a-host-that-does-not-read", "S22")
+def a_host_that_does_not_read(plan: Plan) -> None:
+    """A daemon stands still for a minute and more while 300 containers come and go elsewhere: what waits for
+    it stays bounded, nobody else notices, and it catches up.
+    """
+    plan.cluster(Settings(hosts=3))
+    plan.do(Settle())
+    for host in plan.hosts:
+        plan.launch(host)
+    plan.do(Settle(), AllGranted())
+    sleeper = plan.some_host()
+    others = [host for host in plan.hosts if host != sleeper]
+    plan.do(Stall(sleeper, 60 + plan.rng.random() * 60))
+    for _ in range(300):
+        plan.launch(plan.rng.choice(others))
+        plan.end_some()
+        plan.wait(plan.rng.random() * 0.4)
+    plan.do(AllGranted())
+    plan.wait(60)
+    plan.do(Settle(90))
