@@ -85,6 +85,9 @@ def test_containers_find_and_reach_each_other_across_hosts_by_plain_names(joined
     wait_resolved(one, "web", "db", data)
     wait_resolved(one, "web", "db.tulle.internal", data)
     assert pings(one, "web", "db")
+    shown = one.host.tulle("ps", "web").split()
+    assert one.inspect("web")["Id"].startswith(shown[0])
+    assert f"{web}/16" in shown
     assert pings(two, "db", "www")
     one.docker("rename", "web", "shop")
     wait_resolved(two, "db", "shop", web)

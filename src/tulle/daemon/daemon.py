@@ -134,10 +134,8 @@ class Daemon:
         await (self._if_alive(ident, work) if check_alive else work)
 
     async def _if_alive(self, ident: str, work: Coroutine[Any, Any, T]) -> T:
-        if self._docker is not None and is_engine_id(ident) and not await self._docker.keeper.runs(ident):
-            work.close()
-            raise RequestCancelled
-        return await if_alive(ident, work)
+        of_engine = self._docker is not None and is_engine_id(ident)
+        return await if_alive(ident, work, self._keeper(ident).runs if of_engine else None)
 
     async def release(self, ident: str, address: IPv4Address | None) -> list[IPv4Interface]:
         """See DaemonApi."""
@@ -278,6 +276,8 @@ class Daemon:
             )
             for one in self._containers.attached()
         ]
+        if self._docker is not None and self._docker.plugin is not None:
+            rows += await self._docker.plugin.attached()
         exposed = [str(one.address) for one in await self._kernel.exposure.exposed()]
         if exposed:
             bridge = self._kernel.bridge

@@ -48,6 +48,7 @@ class Docker:
         self.keeper = keeper
         self.watch = Watch(engine)
         self.watch.add(keeper.looks)
+        self.plugin: Plugin | None = None
         self._services: list[Service] = [keeper.looks]
         self._running: list[Service] = []
 
@@ -101,6 +102,7 @@ def _plugin(
     )
     plugin = Plugin(docker.engine, daemon, store, records, places)
     docker.watch.add(plugin)
+    docker.plugin = plugin
     return plugin
 
 

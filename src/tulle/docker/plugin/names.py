@@ -61,6 +61,8 @@ class ContainerNames:
         self._waiting: set[str] = set()
         self._busy: set[str] = set()
         self._workers: set[asyncio.Task[None]] = set()
+        self.containers: dict[IPv4Address, str] = {}
+        """Which container Docker gave an address to, by its id; also of addresses that are free again."""
 
     def happened(self, event: Event) -> None:
         """A container was connected to a network, or renamed."""
@@ -117,6 +119,7 @@ class ContainerNames:
             address = IPv4Address(place.address) if place.address else None
             ident = holders.get(address) if address is not None else None
             if ident is not None and address is not None:
+                self.containers[address] = container
                 await self._set(ident, address, names_of(found, place))
 
     async def _set(self, ident: str, address: IPv4Address, names: Sequence[str]) -> None:

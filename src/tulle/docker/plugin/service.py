@@ -11,6 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from tulle.api.daemon import DaemonApi
+from tulle.api.report import ContainerReport
 from tulle.api.sockets import BACKLOG
 from tulle.docker.engine import Engine, EngineRefused, Event, Summary
 from tulle.docker.plugin.background import Background
@@ -119,6 +120,19 @@ class Plugin:
         """Docker is there."""
         self._names.caught_up(containers)
         self._background.spawn(self._welcome())
+
+    async def attached(self) -> list[ContainerReport]:
+        """Docker's containers on our networks, by their ids as soon as Docker has told them."""
+        holders = await self._ipam.held()
+        return [
+            ContainerReport(
+                container=self._names.containers.get(one.address.ip)
+                or holders.get(one.address.ip, one.ident),
+                mac=one.mac,
+                addresses=[str(one.address)],
+            )
+            for one in self._driver.endpoints()
+        ]
 
     async def _listen(self) -> None:
         if self._runner is not None:
