@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, TypeVar, cast
@@ -181,28 +181,37 @@ class Addresses:
             raise
 
 
-async def while_alive(ident: str, work: Coroutine[Any, Any, T]) -> T:
-    """Do ``work``, but give it up when the container ``ident`` goes. Raises RequestCancelled then."""
-    if not container.is_reference(ident):
+async def while_alive(
+    ident: str, work: Coroutine[Any, Any, T], alive: Callable[[str], Awaitable[bool]] | None = None
+) -> T:
+    """Do ``work``, but give it up when the container ``ident`` goes. Raises RequestCancelled then.
+
+    ``alive`` tells whether it is there; without it only containers that are references can be told to go.
+    """
+    if alive is None and not container.is_reference(ident):
         return await work
+    alive = alive or _is_there
     task = asyncio.ensure_future(work)
     try:
         while True:
             done, _ = await asyncio.wait({task}, timeout=ALIVE_CHECK_INTERVAL)
             if done:
                 return task.result()
-            if not await _is_there(ident):
+            if not await alive(ident):
                 raise RequestCancelled
     finally:
         task.cancel()
 
 
-async def if_alive(ident: str, work: Coroutine[Any, Any, T]) -> T:
+async def if_alive(
+    ident: str, work: Coroutine[Any, Any, T], alive: Callable[[str], Awaitable[bool]] | None = None
+) -> T:
     """As ``while_alive``, but a container that is not there to begin with ends it at once."""
-    if container.is_reference(ident) and not await _is_there(ident):
+    look = alive or (_is_there if container.is_reference(ident) else None)
+    if look is not None and not await look(ident):
         work.close()
         raise RequestCancelled
-    return await while_alive(ident, work)
+    return await while_alive(ident, work, look)
 
 
 async def _is_there(reference: str) -> bool:

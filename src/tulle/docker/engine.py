@@ -45,6 +45,10 @@ class State(msgspec.Struct, frozen=True, rename="pascal"):
     pid: int = 0
     started_at: str = ""
 
+    def same_run(self, other: "State") -> bool:
+        """Whether these are states between one start and the end after it."""
+        return (self.pid, self.started_at) == (other.pid, other.started_at)
+
 
 class Config(msgspec.Struct, frozen=True, rename="pascal"):
     """What a container was created with."""

@@ -81,7 +81,7 @@ class Finder:
         except UserError:
             return None
         again = await self.inspect(found.id)
-        return there if again is not None and again.state == found.state else None
+        return there if again is not None and again.state.same_run(found.state) else None
 
 
 def no_such(text: str) -> UserError:
