@@ -42,7 +42,7 @@ class Assembly:
 
     def add(
         self, header: bytes, position: int, last: int, pieces: list[memoryview], now: float
-    ) -> list[bytes] | None:
+    ) -> list[memoryview] | None:
         """Take what came of a unit, from ``position`` on; all of it, in order, if that was what it lacked.
 
         Raises ValueError for what cannot be: a piece that is there already, or a unit that grows too large.
@@ -60,7 +60,7 @@ class Assembly:
         if unit.there != (1 << last + 1) - 1:
             return None
         del self._units[header]
-        return [unit.blocks[at] for at in sorted(unit.blocks)]
+        return [memoryview(unit.blocks[at]) for at in sorted(unit.blocks)]
 
     def age(self, now: float) -> None:
         """Give up what was begun too long ago."""

@@ -1,7 +1,7 @@
 """A path's way in: datagrams become units, units are opened, and frames and messages come out."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from tulle.datapath.sleeve.orders import Count, NativePath
@@ -10,8 +10,6 @@ from tulle.host.sleeve.batch import Run
 from tulle.host.sleeve.seals import TAG, ReceivingKeys, Seal, broken_seal, nonce
 from tulle.host.sleeve.window import ReplayWindow
 from tulle.host.sleeve.wire import EPOCH_SHIFT, KIND, LENGTH, NUMBERS, SEAL, Kind
-
-Piece = bytes | bytearray | memoryview
 
 
 class Taker(Protocol):
@@ -71,7 +69,7 @@ class Inward:
         self._received += total
         self._hand_over(run.kind & KIND, unit, taker)
 
-    def _assemble(self, run: Run, header: bytes) -> Sequence[Piece] | None:
+    def _assemble(self, run: Run, header: bytes) -> list[memoryview] | None:
         """The pieces of the unit if it is complete now."""
         try:
             return self._assembly.add(header, run.position, run.last, run.pieces, self._clock())
@@ -79,7 +77,7 @@ class Inward:
             self.dropped += len(run.pieces)
             return None
 
-    def _open(self, run: Run, header: bytes, pieces: Sequence[Piece]) -> list[memoryview] | None:
+    def _open(self, run: Run, header: bytes, pieces: list[memoryview]) -> list[memoryview] | None:
         """The unit in pieces; None if it is not what the other end sent."""
         if self._keys is None:
             return _unsealed(run, pieces)
@@ -111,16 +109,15 @@ class Inward:
             taker.message_came(bytes(parts[0]))
 
 
-def _unsealed(run: Run, pieces: Sequence[Piece]) -> list[memoryview] | None:
+def _unsealed(run: Run, pieces: list[memoryview]) -> list[memoryview] | None:
     if run.kind & SEAL != Seal.NONE:
         return None
-    views = [memoryview(piece) for piece in pieces]
     if run.padding:
-        size = len(views[-1]) - run.padding
-        if size <= 0 or any(views[-1][size:]):
+        size = len(pieces[-1]) - run.padding
+        if size <= 0 or any(pieces[-1][size:]):
             return None
-        views[-1] = views[-1][:size]
-    return views
+        pieces[-1] = pieces[-1][:size]
+    return pieces
 
 
 def _parts(unit: memoryview) -> list[memoryview]:
