@@ -28,7 +28,8 @@ did merges when they meet.
 {_partitions(result["partitions"])}
 
 A cell is how many hosts succeeded, and the median in seconds; where nobody did, after how long the last one
-was refused or gave up. Both systems begin in the same moment of the same cut, one after the other.
+was refused or gave up. Both systems are asked at the same time, and after the heal when the swarm has a
+leader again.
 
 ## Speed
 

@@ -2,7 +2,7 @@
 
 The three engines are the managers of the swarm. On every host of every side somebody makes a network, runs a
 container on the network that was there before, asks for it by name from another container of that host, and
-removes it; with each system by the same commands.
+removes it; with both systems at the same time, by the same commands.
 """
 
 import statistics
@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.docker.ground import OVERLAY, TULLE, Ground
 from lab.engines import Engine
+from lab.wait import wait_until
 
 PATIENCE = 40
 """Seconds after which an operation counts as failed; the engine itself gives up after 20."""
@@ -28,7 +29,8 @@ SITUATIONS: tuple[tuple[str, Sides], ...] = (
 SYSTEMS = {"overlay": ("overlay", OVERLAY), "tulle": ("tulle", TULLE)}
 OPERATIONS = ("network create", "run", "find by name", "rm")
 
-Tried = dict[tuple[int, str], tuple[bool, float]]
+Tried = dict[tuple[str, int, str], tuple[bool, float]]
+"""By system, host and operation: whether it succeeded, and after how many seconds that was known."""
 
 
 def run(ground: Ground) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -38,11 +40,16 @@ def run(ground: Ground) -> tuple[list[dict[str, Any]], list[Any]]:
     rows = []
     for number, (title, sides) in enumerate(SITUATIONS):
         ground.lab.partition(*[[engines[one].host for one in side] for side in sides])
-        for system in SYSTEMS:
-            tried = _work(engines, system, f"p{number}")
-            rows += [_row(title, side, system, what, tried) for side in sides for what in OPERATIONS]
+        tried = _work(engines, number)
+        rows += [
+            _row(title, side, system, what, tried)
+            for system in SYSTEMS
+            for side in sides
+            for what in OPERATIONS
+        ]
         ground.lab.heal()
-        time.sleep(10)  # a swarm elects a leader again
+        for engine in engines.values():
+            wait_until(lambda engine=engine: _has_leader(engine), 180, "the swarm has a leader again")
     ours = [row for row in rows if row["system"] == "tulle"]
     share = sum(row["succeeded"] for row in ours) / sum(row["tried"] for row in ours)
     what = "Docker operations that succeed on every side of every partition, share"
@@ -56,11 +63,19 @@ def _prepare(engines: dict[int, Engine]) -> None:
             engine.run(f"{system}-asker", options=["--network", network])
 
 
-def _work(engines: dict[int, Engine], system: str, tag: str) -> Tried:
+def _has_leader(engine: Engine) -> bool:
+    try:
+        return engine.docker("node", "ls", check=False, timeout=PATIENCE).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _work(engines: dict[int, Engine], turn: int) -> Tried:
     tried: Tried = {}
     threads = [
-        threading.Thread(target=_one_host, args=(engine, number, system, tag, tried))
+        threading.Thread(target=_one_host, args=(engine, number, system, turn, tried))
         for number, engine in engines.items()
+        for system in SYSTEMS
     ]
     for thread in threads:
         thread.start()
@@ -69,12 +84,15 @@ def _work(engines: dict[int, Engine], system: str, tag: str) -> Tried:
     return tried
 
 
-def _one_host(engine: Engine, number: int, system: str, tag: str, tried: Tried) -> None:
+def _one_host(engine: Engine, number: int, system: str, turn: int, tried: Tried) -> None:
     driver, network = SYSTEMS[system]
-    name = f"{tag}-{system}-{number}"
-    attachable = ["--attachable"] if system == "overlay" else []
+    name = f"p{turn}-{system}-{number}"
+    how = {
+        "overlay": ["--attachable"],
+        "tulle": ["--ipam-driver", driver, "--subnet", f"10.44.{10 * turn + number}.0/24"],
+    }
     commands = {
-        "network create": ["network", "create", "--driver", driver, *attachable, f"{name}-net"],
+        "network create": ["network", "create", "--driver", driver, *how[system], f"{name}-net"],
         "run": ["run", "--detach", "--name", name, "--network", network, engine.image, "sleep", "infinity"],
         "find by name": ["exec", f"{system}-asker", "ping", "-c", "1", "-W", "2", name],
         "rm": ["rm", "--force", name],
@@ -85,13 +103,13 @@ def _one_host(engine: Engine, number: int, system: str, tag: str, tried: Tried) 
             worked = engine.docker(*command, check=False, timeout=PATIENCE).returncode == 0
         except subprocess.TimeoutExpired:
             worked = False
-        tried[number, what] = (worked, time.monotonic() - began)
+        tried[system, number, what] = (worked, time.monotonic() - began)
 
 
 def _row(title: str, side: tuple[int, ...], system: str, what: str, tried: Tried) -> dict[str, Any]:
     results: dict[bool, list[float]] = defaultdict(list)
     for number in side:
-        worked, seconds = tried[number, what]
+        worked, seconds = tried[system, number, what]
         results[worked].append(seconds)
     return {
         "situation": title,
