@@ -41,10 +41,10 @@ def config(session: Session) -> None:
 @pass_session
 def docker_tls_args(session: Session) -> None:
     """Print the TLS options that the Docker engine of this host was started with."""
-    for process in _engines(Path("/proc")):
-        say(" ".join(map(shlex.quote, tls_flags(process, Path("/etc/docker/daemon.json")))))
-        return
-    raise UserError("no Docker engine runs on this host")
+    flags = engine_tls_flags()
+    if flags is None:
+        raise UserError("no Docker engine runs on this host")
+    say(" ".join(map(shlex.quote, flags)))
 
 
 def exported(proxy: str, environment: Mapping[str, str]) -> str:
@@ -80,6 +80,13 @@ def chosen(addresses: list[str], environment: Mapping[str, str]) -> str:
         "127.0.0.1" if (url.hostname or "") in _ANY_HOST else url.hostname
     )
     return f"tcp://{host}:{url.port}"
+
+
+def engine_tls_flags() -> list[str] | None:
+    """The TLS options of the engine of this host; None where none runs."""
+    for process in _engines(Path("/proc")):
+        return tls_flags(process, Path("/etc/docker/daemon.json"))
+    return None
 
 
 def tls_flags(words: list[str], configuration: Path) -> list[str]:

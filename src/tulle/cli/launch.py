@@ -32,6 +32,9 @@ def launch(personality: Personality) -> click.Command:
         ["--foreground"], is_flag=True, help="Become the daemon and log to stderr, as systemd wants it."
     )
     scripts = click.Option(["--no-restart"], is_flag=True, hidden=True, expose_value=False)
+    detect = click.Option(
+        ["--no-detect-tls"], is_flag=True, help="Proxy: do not take TLS from the flags of the Docker engine."
+    )
     return Launch(
         "launch",
         callback=_guarded(personality),
@@ -40,6 +43,7 @@ def launch(personality: Personality) -> click.Command:
             *launch_options(personality),
             password_file,
             foreground,
+            detect,
             scripts,
             *_turned_off(),
             *foreign_options(),
@@ -62,7 +66,9 @@ def _turned_off() -> list[click.Option]:
 
 def _guarded(personality: Personality) -> Callable[..., None]:
     @click.pass_context
-    def callback(ctx: click.Context, /, password_file: str | None, foreground: bool, **given: Any) -> None:
+    def callback(
+        ctx: click.Context, /, password_file: str | None, foreground: bool, no_detect_tls: bool, **given: Any
+    ) -> None:
         from tulle.api.listen import TcpAddress
         from tulle.daemon.options import FlagError, parse_options
 
@@ -77,6 +83,8 @@ def _guarded(personality: Personality) -> Callable[..., None]:
             note_unused_variables()
         if password_file is not None:
             flags["password"] = _read_password(ctx, password_file)
+        if not no_detect_tls:
+            flags |= _detected_tls(flags)
         flags = {**_defaults(session), **flags}
         try:
             options = parse_options(flags)
@@ -125,6 +133,25 @@ def _docker_of_this_shell() -> str | None:
     """Where this user's docker commands go, past a proxy of ours; None unless it is a socket here."""
     host = os.environ.get("ORIG_DOCKER_HOST", os.environ.get("DOCKER_HOST", ""))
     return host if host.startswith("unix:///") else None
+
+
+def _detected_tls(flags: dict[str, Any]) -> dict[str, Any]:
+    """TLS for the proxy as the engine of this host has it, if clients come by TCP and none was chosen."""
+    from tulle.cli.docker_env import TLS_FLAGS, engine_tls_flags
+
+    by_tcp = any(
+        "/" not in word.removeprefix("=").removeprefix("tcp://") for word in flags.get("proxy_listen", ())
+    )
+    if not by_tcp or any(flags.get(name) for name in TLS_FLAGS):
+        return {}
+    found: dict[str, Any] = {}
+    for flag in engine_tls_flags() or ():
+        name, equals, value = flag.removeprefix("--").partition("=")
+        found[name] = value if equals else True
+    if not {"tlscert", "tlskey"} <= found.keys():
+        return {}
+    note("note: the proxy uses TLS as the Docker engine does; --no-detect-tls turns that off")
+    return found
 
 
 def _origin(ctx: click.Context, flag: str, personality: Personality) -> str:

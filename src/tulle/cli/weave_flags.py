@@ -39,7 +39,6 @@ NEEDLESS = {
     "--host-root": Foreign("PATH", "the daemon runs on the host, not in a container"),
     "--min-protocol-version": Foreign("N", "the protocol is version 2 with every peer"),
     "--no-bridged-fastdp": Foreign(None, "the data path always has a bridge"),
-    "--no-detect-tls": Foreign(None, "TLS is used where it is asked for"),
     "--pkt-debug": Foreign(None, "packets are not logged; tcpdump on the bridge shows them"),
     "--pktdebug": Foreign(None, "packets are not logged; tcpdump on the bridge shows them"),
     "--plugin-mesh-socket": Foreign("PATH", "the driver has one socket, where Docker looks for it"),

@@ -14,7 +14,7 @@ import pytest
 
 from cli.conftest import Run
 from tulle.api.client import Client
-from tulle.cli import background
+from tulle.cli import background, docker_env
 from tulle.cli.personality import WEAVE
 from tulle.daemon.options import LaunchOptions, parse_options
 
@@ -150,6 +150,29 @@ def test_the_name_of_the_program_sets_defaults(tulle: Run, monkeypatch: pytest.M
         ("tulle", "tulle0", "tulle.internal.", 1500),
         ("weave", "ethwe", "weave.local.", 1400),
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["-H", "tcp://127.0.0.1:2376"], (True, "/c", "/k")),
+        (["-H=127.0.0.1:2376"], (True, "/c", "/k")),
+        (["-H", "tcp://127.0.0.1:2376", "--no-detect-tls"], (False, "", "")),
+        (["-H", "tcp://127.0.0.1:2376", "--tlscert", "/mine", "--tlskey", "/too"], (False, "/mine", "/too")),
+        (["-H", "unix:///run/x.sock"], (False, "", "")),
+        ([], (False, "", "")),
+    ],
+)
+def test_the_proxy_speaks_tls_as_the_engine_does(
+    tulle: Run, monkeypatch: pytest.MonkeyPatch, words: list[str], expected: tuple[bool, str, str]
+) -> None:
+    seen = flags_of(monkeypatch)
+    engine = ["--tlsverify", "--tlscert=/c", "--tlskey=/k"]
+    monkeypatch.setattr(docker_env, "engine_tls_flags", lambda: engine)
+    got = tulle("launch", *words)
+    assert got.status == 0
+    assert [(one.tlsverify, one.tlscert, one.tlskey) for one in seen] == [expected]
+    assert ("note: the proxy uses TLS" in got.err) == (expected[1] == "/c")
 
 
 def test_flags_win_over_the_environment(tulle: Run, monkeypatch: pytest.MonkeyPatch) -> None:
