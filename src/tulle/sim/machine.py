@@ -134,6 +134,18 @@ class Machine:
             ip, length = address.ip, address.network.prefixlen
             self.call(lambda: daemon.ipam.claim(ask, ident, ip, length, daemon.now))
 
+    def last_free(self) -> IPv4Interface | None:
+        """The highest address of this host's share that nobody holds."""
+        if self.daemon is None:
+            return None
+        held = {int(one.ip) for all_ in self.daemon.ipam.held().values() for one in all_}
+        length = self._settings.universe.prefixlen
+        for piece in reversed(self.daemon.ipam.ring.owned_ranges(self.name)):
+            for address in range(piece.end - 1, piece.start - 1, -1):
+                if address not in held and address != int(self._settings.universe.broadcast_address):
+                    return IPv4Interface((address, length))
+        return None
+
     def end(self, ident: str) -> None:
         """The container ends. A daemon notices at once, or when there is one again."""
         if ident in self.containers:

@@ -221,6 +221,22 @@ class Launch(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class LaunchChosen(Operation):
+    """A container is started with an address of its user's choice: the last free one of the host's share."""
+
+    host: int
+    ident: str
+    hostname: str = ""
+
+    def apply(self, world: World) -> None:
+        """See ``Operation``."""
+        machine = world.machines[self.host]
+        address = machine.last_free()
+        if address is not None:
+            Launch(self.host, self.ident, self.hostname, address).apply(world)
+
+
+@dataclass(frozen=True, slots=True)
 class End(Operation):
     """A container ends, or nobody waits for its start any more."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from random import Random
 
-from tulle.sim.operations import End, Launch, Operation, Start
+from tulle.sim.operations import End, Launch, LaunchChosen, Operation, Start
 from tulle.sim.settings import Settings
 
 
@@ -69,6 +69,12 @@ class Plan:
         self._containers.append((host, ident))
         self.do(Launch(host, ident, (hostname or ident) if named else "", address))
         return ident
+
+    def launch_chosen(self, host: int, hostname: str) -> None:
+        """The same with an address that its user chose from the host's share."""
+        self._count += 1
+        self._containers.append((host, f"c{self._count}"))
+        self.do(LaunchChosen(host, f"c{self._count}", hostname))
 
     def containers_on(self, host: int) -> list[str]:
         """What was started on this host and has not been ended."""

@@ -21,6 +21,7 @@ SELDOM = (
     "every-partition-of-four",
     "behind-routers",
     "router-restarts",
+    "a-host-that-does-not-read",
 )
 """They take seconds: one of them a day."""
 

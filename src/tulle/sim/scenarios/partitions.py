@@ -86,6 +86,7 @@ def one_of_five_alone(plan: Plan) -> None:
     plan.wait(plan.rng.random() * 90)
     for number in range(20):
         plan.launch(alone, f"alone{number}")
+        plan.launch_chosen(alone, f"chosen{number}")
         plan.launch(plan.rng.choice(others), f"others{number}")
         plan.wait(plan.rng.random())
     plan.end_some()
