@@ -111,17 +111,11 @@ class EngineHost(Host):
         """Where the host's own ``/run/docker`` and its like are, seen from outside of the host."""
         return self.directory / "mounts" / place.lstrip("/").replace("/", "-")
 
-    @property
-    def docker_socket(self) -> Path:
-        """Where this host's engine listens. The path is the same inside and outside of the host."""
-        return self.directory / "docker.sock"
-
     def environment(self) -> dict[str, str]:
-        """As any host's, with DOCKER_HOST naming the engine."""
-        kept = {name: value for name, value in super().environment().items() if name[:7] != "DOCKER_"}
+        """As any host's, and what Docker's programs need."""
+        kept = super().environment()
         return {
             **kept,
-            "DOCKER_HOST": f"unix://{self.docker_socket}",
             "DOCKER_CONFIG": str(self.directory / "docker-config"),
             "PATH": f"{kept.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin",
         }

@@ -61,11 +61,22 @@ class Host(Namespace):
     # --- commands -----------------------------------------------------------------------------------------
 
     def environment(self) -> dict[str, str]:
-        """The environment of a user on this host: the machine's, with this host's socket and state."""
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("TULLE_", "WEAVE_"))
+        """The environment of a user on this host: the machine's, with this host's socket, state and Docker.
+
+        The machine's own Docker is none of a host's business; most hosts have none where theirs would be.
+        """
+        others = ("TULLE_", "WEAVE_", "DOCKER_", "ORIG_DOCKER_")
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(others)},
+            "TULLE_SOCKET": str(self.socket_path),
+            "TULLE_STATE_DIR": str(self.state),
+            "DOCKER_HOST": f"unix://{self.docker_socket}",
         }
-        return {**kept, "TULLE_SOCKET": str(self.socket_path), "TULLE_STATE_DIR": str(self.state)}
+
+    @property
+    def docker_socket(self) -> Path:
+        """Where this host's engine listens, if it has one: the same path inside and outside of the host."""
+        return self.directory / "docker.sock"
 
     def tulle(self, *arguments: object, timeout: float = 60) -> str:
         """Run a tulle command as a user of this host would; what it printed. CommandFailed if it fails."""
