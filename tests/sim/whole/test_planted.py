@@ -13,6 +13,7 @@ from tulle.names.nameserver import Nameserver
 from tulle.sim.disk import Disk
 from tulle.sim.run import run
 from tulle.sim.scenarios import SCENARIOS
+from tulle.sim.sleeve import SleeveSide
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -46,6 +47,10 @@ def _hoarding(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mesh, "received", keep)
 
 
+def _nameless(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SleeveSide, "sender", lambda side, index: None)
+
+
 @pytest.mark.parametrize(
     ("plant", "scenario", "found"),
     [
@@ -53,6 +58,7 @@ def _hoarding(patch: pytest.MonkeyPatch) -> None:
         (_minority, "first-division", "have one address"),
         (_ghost_names, "names-within-a-second", "has 1 addresses"),
         (_hoarding, "flapping-partition", "things in memory"),
+        (_nameless, "tunnels-blocked", "0 times"),
         (_greedy_heirs, "rmpeer-by-two", "in its own eyes"),
     ],
 )
