@@ -122,7 +122,9 @@ def _wire(options: LaunchOptions, resolver: IPv4Address | None) -> Wire:
 def _proxy(docker: Docker, daemon: DaemonApi, options: LaunchOptions) -> Proxy:
     search = resolv_conf.read(Path(options.resolv_conf)).search
     joining = Joining(options, options.wait_directory, daemon.dns, search)
-    return Proxy(daemon, docker.engine, joining, options.proxy_addresses)
+    proxy = Proxy(daemon, docker.engine, joining, options.proxy_addresses)
+    docker.watch.add(proxy)
+    return proxy
 
 
 def open_docker(

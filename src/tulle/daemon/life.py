@@ -1,9 +1,11 @@
 """How a daemon begins and how it ends."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
+import shutil
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -289,7 +291,9 @@ def _stop_on_signals(ending: asyncio.Event) -> None:
 
 
 def remove_state(options: LaunchOptions) -> None:
-    """Delete the saved state. No daemon may have it open."""
+    """Delete the saved state, and what containers need to wait for us. No daemon may have it open."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(options.wait_directory)
     for suffix in ("", "-wal", "-shm"):
         Path(options.state_dir, STATE_FILE + suffix).unlink(missing_ok=True)
     log.info("left the network; nothing of it remains on this machine")

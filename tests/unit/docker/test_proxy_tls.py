@@ -136,9 +136,14 @@ async def test_both_ends_of_a_copy_may_be_tls(certificates: Path) -> None:
     near, left = await pair()
     right, far = await pair()
     copying = asyncio.gather(copy(left, right), copy(right, left))
-    await near.send(b"asked" * 100_000)
-    await near.end()
+
+    async def ask() -> None:
+        await near.send(b"asked" * 100_000)
+        await near.end()
+
+    asking = asyncio.create_task(ask())
     assert await everything(far) == b"asked" * 100_000
+    await asking
     await far.send(b"answered")
     await far.end()
     assert await everything(near) == b"answered"

@@ -154,7 +154,10 @@ class Handler:
             done, _ = await asyncio.wait({waiting}, timeout=_LOOK_AGAIN)
             if done:
                 return waiting.result()
-            state = (await self.engine.inspect(ident)).state
+            try:
+                state = (await self.engine.inspect(ident)).state
+            except EngineRefused:
+                return Outcome()
             if not state.running:
                 return Outcome()
             if not _is_helper(state.pid):  # it may not use the gate: SELinux, for one, can forbid it
@@ -201,10 +204,12 @@ async def _relay(client: Stream, engine: Stream) -> None:
     upwards = asyncio.create_task(copy(client, engine))
     downwards = asyncio.create_task(copy(engine, client))
     try:
-        done, _ = await asyncio.wait({upwards, downwards}, return_when=asyncio.FIRST_EXCEPTION)
+        done, _ = await asyncio.wait({upwards, downwards}, return_when=asyncio.FIRST_COMPLETED)
         if downwards not in done:
-            upwards.result()  # raises: the client broke off
+            upwards.result()  # raises if the client broke off, rather than ended its direction
+            await downwards
         downwards.result()
+        await asyncio.wait({upwards}, timeout=_LINGER)
     finally:
         for task in (upwards, downwards):
             task.cancel()

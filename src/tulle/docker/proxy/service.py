@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import ssl
+import stat
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tulle.api.daemon import AttachRequest, DaemonApi
 from tulle.api.listen import ListenAddress, TcpAddress, UnixAddress
 from tulle.api.names import in_domain, is_host_name
 from tulle.api.sockets import listen, remove_socket
-from tulle.docker.engine import Engine, Inspected
+from tulle.docker.engine import Engine, Event, Inspected, Summary
 from tulle.docker.gate import Gate
 from tulle.docker.hosts import rewrite_hosts
 from tulle.docker.proxy.create import Joining, addresses_wanted
@@ -69,6 +70,20 @@ class Proxy:
                 remove_socket(address.path, inode)
         self._listeners.clear()
         await self._gate.stop()
+
+    def happened(self, event: Event) -> None:
+        """See docker.watch.Listener."""
+
+    def caught_up(self, containers: Sequence[Summary]) -> None:
+        """See docker.watch.Listener: an engine is there, and whoever may use it may use the proxy."""
+        try:
+            engine = os.stat(self._engine.socket)
+            for address, _, _ in self._listeners:
+                if isinstance(address, UnixAddress):
+                    os.chown(address.path, engine.st_uid, engine.st_gid)
+                    os.chmod(address.path, stat.S_IMODE(engine.st_mode))
+        except OSError as error:
+            log.warning("only root may use the Docker API proxy: %s", error)
 
     def _open(self, address: ListenAddress) -> None:
         listener = listen(address)

@@ -15,8 +15,11 @@ from typing import Protocol, TypeVar
 
 Result = TypeVar("Result")
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 """Most bytes that are read at once."""
+
+_BULK = 1 << 20
+"""Bytes after which a stream is taken for a large one, and moved by the kernel."""
 
 _PIPE_SIZE = 1 << 18
 _SET_PIPE_SIZE = 1031
@@ -135,23 +138,29 @@ class TlsStream:
 
 async def copy(source: Stream, target: Stream) -> None:
     """Everything from one to the other, and then the end."""
-    if isinstance(source, PlainStream) and isinstance(target, PlainStream):
-        await _splice(source.socket, target.socket)
-    else:
-        while data := await source.receive():
-            await target.send(data)
+    plain = isinstance(source, PlainStream) and isinstance(target, PlainStream)
+    moved = 0
+    while data := await source.receive():
+        await target.send(data)
+        moved += len(data)
+        if plain and moved > _BULK:
+            await _splice(source, target)
+            break
     await target.end()
 
 
-async def _splice(source: socket.socket, target: socket.socket) -> None:
+async def _splice(source: Stream, target: Stream) -> None:
     """Let the kernel move the bytes through a pipe, without a copy into this process."""
+    assert isinstance(source, PlainStream)
+    assert isinstance(target, PlainStream)
     outlet, inlet = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         with contextlib.suppress(OSError):  # the user's pipes may take no more; the usual size will do
             fcntl(inlet, _SET_PIPE_SIZE, _PIPE_SIZE)
-        while size := await _moved(source.fileno(), inlet, _PIPE_SIZE, source, to_read=True):
+        read, write = source.socket, target.socket
+        while size := await _moved(read.fileno(), inlet, _PIPE_SIZE, read, to_read=True):
             while size:
-                size -= await _moved(outlet, target.fileno(), size, target, to_read=False)
+                size -= await _moved(outlet, write.fileno(), size, write, to_read=False)
     finally:
         os.close(outlet)
         os.close(inlet)
