@@ -73,6 +73,10 @@ def pings(engine: Engine, container: str, target: object) -> bool:
     return "1 packets received" in engine.inside(container, "ping", "-c1", "-W2", str(target), check=False)
 
 
+def wait_reached(engine: Engine, container: str, target: object) -> None:
+    wait_until(lambda: pings(engine, container, target), what=f"{container} reaches {target}")
+
+
 def test_containers_find_and_reach_each_other_across_hosts_by_plain_names(joined: list[Engine]) -> None:
     one, two = joined
     web = start(one, "web", "--network-alias", "www")
@@ -84,11 +88,11 @@ def test_containers_find_and_reach_each_other_across_hosts_by_plain_names(joined
     wait_resolved(two, "db", "www", web)
     wait_resolved(one, "web", "db", data)
     wait_resolved(one, "web", "db.tulle.internal", data)
-    assert pings(one, "web", "db")
+    wait_reached(one, "web", "db")
     shown = one.host.tulle("ps", "web").split()
     assert one.inspect("web")["Id"].startswith(shown[0])
     assert f"{web}/16" in shown
-    assert pings(two, "db", "www")
+    wait_reached(two, "db", "www")
     one.docker("rename", "web", "shop")
     wait_resolved(two, "db", "shop", web)
     wait_resolved(two, "db", "web")
@@ -130,7 +134,7 @@ def test_further_networks_are_apart(joined: list[Engine]) -> None:
     other = start(two, "front2", network="front")
     assert front in IPv4Network("10.40.1.0/24")
     assert back in IPv4Network("10.40.2.128/25")
-    assert pings(one, "front1", other)
+    wait_reached(one, "front1", other)
     assert not pings(one, "front1", back)
     assert not pings(two, "back1", front)
     said = create(one, "x", "--subnet", "10.40.0.0/22", check=False)
@@ -179,7 +183,7 @@ def test_a_running_container_is_connected_and_disconnected(joined: list[Engine])
     two.docker("network", "connect", "--alias", "guest", "tulle", "roamer")
     roamer = address(two, "roamer")
     wait_resolved(one, "near", "guest", roamer)
-    assert pings(one, "near", roamer)
+    wait_reached(one, "near", roamer)
     create(two, "second", "--subnet", "10.43.0.0/24")
     two.docker("network", "connect", "second", "roamer")
     assert address(two, "roamer", "second") in IPv4Network("10.43.0.0/24")
@@ -250,14 +254,14 @@ def test_docker_does_not_wait_for_a_daemon_that_died(joined: list[Engine]) -> No
     one.docker("kill", "goes")
     said = refusal(one, "run", "--network", "tulle", IMAGE, "true")
     assert "tulle is not running on this host; start it with `tulle launch`" in said
-    assert pings(two, "far", stays)
+    wait_reached(two, "far", stays)
     one.stop()
     end_of_power(one)
     one.host.relaunch()
     one.start()
     wait_until(lambda: one.inspect("stays")["State"]["Running"], what="the container is started again")
     again = address(one, "stays")
-    wait_until(lambda: pings(two, "far", again), what="a container of the new daemon is reached")
+    wait_reached(two, "far", again)
     wait_resolved(two, "far", "stays", again)
     assert patient(one)
 
@@ -268,8 +272,8 @@ def test_endpoints_outlive_the_daemon_and_a_crash_of_docker(joined: list[Engine]
     one.host.kill()
     one.host.relaunch()
     one.host.lab.wait_connected([engine.host for engine in joined])
-    assert pings(two, "far", kept)
-    assert pings(one, "kept", far)
+    wait_reached(two, "far", kept)
+    wait_reached(one, "kept", far)
     wait_resolved(two, "far", "kept", kept)
     assert start(one, "new") != kept
     one.kill()
