@@ -160,7 +160,7 @@ class Handler:
                 return Outcome()
             if not state.running:
                 return Outcome()
-            if not _is_helper(state.pid):  # it may not use the gate: SELinux, for one, can forbid it
+            if not _is_on_its_way(state.pid):  # it may not use the gate: SELinux, for one, can forbid it
                 try:
                     await self.gate.attach(ident)
                 except (UserError, StorageError) as error:
@@ -248,9 +248,10 @@ def _begins_with_helper(inspected: Inspected) -> bool:
     return (inspected.config.entrypoint or [""])[0] == HELPER
 
 
-def _is_helper(pid: int) -> bool:
-    """Whether a process has not become the container's own command yet."""
+def _is_on_its_way(pid: int) -> bool:
+    """Whether a process is the helper, or what Docker has before it; not yet the container's own command."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0] == HELPER.encode()
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
+    return line[0] == HELPER.encode() or (line[0].endswith(b"runc") and line[1:2] == [b"init"])
