@@ -38,6 +38,9 @@ leader again.
 {_traffic(result["traffic"])}
 {_crowd(result["crowd"])}
 
+Where Docker runs, the host's iptables see what passes bridges (`net.bridge.bridge-nf-call-iptables`), tulle's
+among them, while the overlay's bridge lies in a namespace of its own: that is the difference in ping.
+
 ## Features
 
 | | Docker's overlay | tulle |

@@ -5,6 +5,7 @@ container on the network that was there before, asks for it by name from another
 removes it; with both systems at the same time, by the same commands.
 """
 
+import contextlib
 import statistics
 import subprocess
 import threading
@@ -48,8 +49,8 @@ def run(ground: Ground) -> tuple[list[dict[str, Any]], list[Any]]:
             for what in OPERATIONS
         ]
         ground.lab.heal()
-        for engine in engines.values():
-            wait_until(lambda engine=engine: _has_leader(engine), 180, "the swarm has a leader again")
+        with contextlib.suppress(AssertionError):  # if it never has, the next table says so
+            wait_until(lambda: all(map(_has_leader, engines.values())), 180, "the swarm has a leader again")
     ours = [row for row in rows if row["system"] == "tulle"]
     share = sum(row["succeeded"] for row in ours) / sum(row["tried"] for row in ours)
     what = "Docker operations that succeed on every side of every partition, share"
