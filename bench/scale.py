@@ -29,6 +29,8 @@ IDLE = CHURN = 60.0
 DOWN_SECONDS = 15.0
 CHURN_SHARE = 0.01
 """Of all daemons, per minute."""
+CHURNED = 100
+"""Larger clusters are left alone: a killed daemon and its return cost all others time."""
 PATIENCE = 120.0
 LOOK_EVERY = 0.25
 BARE_EVENTS = 300_000
@@ -68,13 +70,8 @@ def measure(count: int) -> dict[str, Any]:
     world.clock.run_until(world.clock.mono + IDLE)
     result["one"] = _alone(watched, cold_s)
     result["idle_bytes"], result["idle_messages"], result["idle_cpu_s"] = idle.per_peer()
-    churn = _Span(world)
-    _churn(world, max(1, round(count * CHURN_SHARE)))
-    result["churn_bytes"], result["churn_messages"], result["churn_cpu_s"] = churn.per_peer()
-    _settle(world)
-    world.crash(count // 2, power=False)
-    world.start(count // 2)
-    result["restart_s"] = _settle(world)
+    if count <= CHURNED:
+        result |= _under_churn(world)
     result["memory_bytes"] = (resident_bytes() - before) / count
     cpu = time.process_time() - began
     return {**result, "cpu_s": cpu, "events_per_s": (world.clock.events - events) / cpu}
@@ -93,6 +90,23 @@ class _Span:
         network, count = self._world.network, len(self._world.machines)
         sent, pieces = network.total_bytes - self._bytes, network.pieces - self._pieces
         return sent / count, pieces / count, (time.process_time() - self._cpu) / count
+
+
+def _under_churn(world: World) -> dict[str, float]:
+    """Some daemons are killed and come back; then one restarts."""
+    count = len(world.machines)
+    churn = _Span(world)
+    _churn(world, max(1, round(count * CHURN_SHARE)))
+    sent, messages, cpu = churn.per_peer()
+    _settle(world)
+    world.crash(count // 2, power=False)
+    world.start(count // 2)
+    return {
+        "churn_bytes": sent,
+        "churn_messages": messages,
+        "churn_cpu_s": cpu,
+        "restart_s": _settle(world),
+    }
 
 
 def _alone(watched: Recording, cold_s: float) -> dict[str, float]:
