@@ -271,12 +271,11 @@ def remove_engine(name: str) -> None:
     """End everything that an engine on the host ``name`` has started, and remove its control groups."""
     root = Path("/sys/fs/cgroup")  # not searched any deeper: groups of others come and go meanwhile
     groups = [path for path in (root / name, *root.glob(f"*/{name}")) if path.is_dir()]
-    for state in (found for group in groups for found in group.rglob("freezer.state")):
-        with contextlib.suppress(OSError):
-            state.write_text("THAWED")
     for pid in _with_descendants(run(["ip", "netns", "pids", name], check=False).stdout.split()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    for group in groups:
+        _thaw(group)
     for group in groups:
         try:
             wait_until(lambda group=group: _remove_groups(group), _GONE, f"{group} is empty")
@@ -297,10 +296,20 @@ def _with_descendants(pids: Sequence[str]) -> list[int]:
     return found
 
 
+def _thaw(group: Path) -> None:
+    """Let paused containers go on, since a frozen process does not even die."""
+    for directory in _groups_within(group):
+        with contextlib.suppress(OSError):
+            (directory / "freezer.state").write_text("THAWED")
+
+
 def _remove_groups(group: Path) -> bool:
-    for directory in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+    for directory in reversed(_groups_within(group)):
         with contextlib.suppress(OSError):
             directory.rmdir()
-    with contextlib.suppress(OSError):
-        group.rmdir()
     return not group.exists()
+
+
+def _groups_within(group: Path) -> list[Path]:
+    """A group and those below it, each after the one that it is in; some may be gone meanwhile."""
+    return [Path(directory) for directory, _, _ in os.walk(group)]
