@@ -94,16 +94,21 @@ class Responder:
     def serve(self) -> None:
         """Until a daemon says that it is enough."""
         while True:
-            for key, _ in self._selector.select():
-                if key.fileobj is self._offers:
-                    self._lend()
-                elif key.fileobj is self._listener:
-                    self._respond()
-                elif self._ends():
-                    return
+            key, _ = self._selector.select()[0]  # one at a time: it may change what the others mean
+            if key.fileobj is self._offers:
+                self._lend()
+            elif key.fileobj is self._listener:
+                self._respond()
+            elif self._ends():
+                return
 
     def _lend(self) -> None:
-        borrower, _ = self._offers.accept()
+        try:
+            borrower, _ = self._offers.accept()
+        except OSError:  # whoever knocked has gone already
+            return
+        if self._borrower is not None and _has_gone(self._borrower):
+            self._take_back(self._borrower)
         if self._borrower is not None:
             borrower.close()
             return
@@ -129,11 +134,14 @@ class Responder:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
             return True
+        self._take_back(borrower)
+        return False
+
+    def _take_back(self, borrower: socket.socket) -> None:
         self._selector.unregister(borrower)
         borrower.close()
         self._borrower = None
         self._selector.register(self._listener, selectors.EVENT_READ)
-        return False
 
     def _respond(self) -> None:
         try:
@@ -141,6 +149,16 @@ class Responder:
         except OSError:
             return
         threading.Thread(target=_serve, args=(connection,), daemon=True).start()
+
+
+def _has_gone(borrower: socket.socket) -> bool:
+    """Whether a daemon has ended, which has not been attended to yet."""
+    try:
+        return borrower.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _serve(connection: socket.socket) -> None:

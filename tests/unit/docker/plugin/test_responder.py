@@ -71,6 +71,12 @@ async def test_the_next_daemon_gets_the_same_socket_and_its_callers(places: Plac
     lease.give_back(end=False)
 
 
+async def test_daemons_that_follow_each_other_at_once(places: Places) -> None:
+    for _ in range(50):
+        (await places.borrow()).give_back(end=False)
+    assert places.post("NetworkDriver.Leave") == (200, {})
+
+
 async def test_a_socket_that_somebody_removed_is_made_again(places: Places) -> None:
     (await places.borrow()).give_back(end=False)
     places.plugin.unlink()
