@@ -29,7 +29,8 @@ did merges when they meet.
 
 A cell is how many hosts succeeded, and the median in seconds; where nobody did, after how long the last one
 was refused or gave up. Both systems are asked at the same time, and after the heal when the swarm has a
-leader again.
+leader again. The twenty seconds in tulle's column are the swarm's: an engine that is a member asks it whether
+the name of a new network is free, whatever its driver.
 
 ## Speed
 
