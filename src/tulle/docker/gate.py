@@ -14,6 +14,7 @@ import platform
 import re
 import socket
 import struct
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -53,6 +54,7 @@ class Gate:
         self._attach = attach
         self._expected: dict[str, list[Waiting]] = {}
         self._attaching: dict[str, asyncio.Task[None]] = {}
+        self._present: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
 
@@ -85,6 +87,10 @@ class Gate:
             self._expected[ident].remove(waiting)
             if not self._expected[ident]:
                 del self._expected[ident]
+
+    def sees(self, ident: str) -> bool:
+        """Whether a container is at the gate, or has just passed and is not its own command yet."""
+        return ident in self._present
 
     def waiting(self) -> bool:
         """Whether any container waits to be attached."""
@@ -129,6 +135,16 @@ class Gate:
             log.warning("process %d waits at the gate of containers and is in none; it may pass", pid)
             await loop.sock_sendall(connection, _GO)
             return
+        self._present[ident] += 1
+        try:
+            await self._pass(connection, ident, command)
+        finally:
+            self._present[ident] -= 1
+            if not self._present[ident]:
+                del self._present[ident]
+
+    async def _pass(self, connection: socket.socket, ident: str, command: str) -> None:
+        loop = asyncio.get_running_loop()
         try:
             if not await self._attached(ident, connection):
                 return

@@ -154,18 +154,27 @@ class Handler:
             done, _ = await asyncio.wait({waiting}, timeout=_LOOK_AGAIN)
             if done:
                 return waiting.result()
-            try:
-                state = (await self.engine.inspect(ident)).state
-            except EngineRefused:
+            pid = await self._pid(ident)
+            if waiting.done() or self.gate.sees(ident):
+                continue
+            if not pid:
                 return Outcome()
-            if not state.running:
-                return Outcome()
-            if not _is_on_its_way(state.pid):  # it may not use the gate: SELinux, for one, can forbid it
-                try:
-                    await self.gate.attach(ident)
-                except (UserError, StorageError) as error:
-                    return Outcome(500, str(error))
-                return Outcome()
+            if not _is_on_its_way(pid):  # it may not use the gate: SELinux, for one, can forbid it
+                return await self._attached_from_outside(ident)
+
+    async def _attached_from_outside(self, ident: str) -> Outcome:
+        try:
+            await self.gate.attach(ident)
+        except (UserError, StorageError) as error:
+            return Outcome(500, str(error)) if await self._pid(ident) else Outcome()
+        return Outcome()
+
+    async def _pid(self, ident: str) -> int:
+        """The first process of a container; 0 when it does not run."""
+        try:
+            return (await self.engine.inspect(ident)).state.pid
+        except EngineRefused:
+            return 0
 
     async def _await_network(self, name: str) -> None:
         if self.gate.waiting():
