@@ -1,8 +1,8 @@
 """Rules of the whole suite: which tests need a kernel, who may skip, and how hypothesis behaves.
 
-Tests under ``netns``, ``e2e`` and ``docker`` need root and network namespaces; of each directory one runs at a
-time. Elsewhere they are skipped with the reason; with ``CI=true`` such a skip is a failure, unless the kernel
-itself lacks the feature (see ``lab.probe``).
+Tests under ``netns``, ``e2e`` and ``docker`` need root and network namespaces; of each directory one runs
+at a time. Elsewhere they are skipped with the reason; with ``CI=true`` such a skip is a failure, unless the
+kernel itself lacks the feature (see ``lab.probe``).
 """
 
 import os
