@@ -30,6 +30,9 @@ LINKS: list[Link] = [(1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (4, 7), (7,
 SLEEVES: list[Link] = [(2, 3), (4, 5), (7, 8)]
 """Links on which UDP 6784 and 6785 are blocked."""
 PORT = 6000
+CAUGHT_ON_THE_WAY = 5
+"""Packets that may circle until their hops are used up, since some hosts have heard of a change and others not
+yet. A loop that lasts would have hundreds."""
 
 
 @dataclass
@@ -236,5 +239,5 @@ def test_what_breaks_is_routed_around_and_nothing_is_doubled(
         network.wait_for(LINKS)
         all_hear()
     assert [max(one.values()) for one in heard] == [1] * 8
-    assert drops(network, "drop_hops") == circled
+    assert drops(network, "drop_hops") - circled <= CAUGHT_ON_THE_WAY
     sender.close()
