@@ -5,7 +5,8 @@ it silent for a while and take their time. So it goes to them. Whoever does not 
 is left alone until met again.
 
 They are tried, too, once nobody speaks of them any more: two hosts that were told of the same third one, and
-lost it and each other, find each other again without it. That lasts for ``LOOK_SECONDS``.
+lost it and each other, find each other again without it. That lasts for ``LOOK_SECONDS``, or until somebody's
+machine says that nobody listens there: a daemon that is started again comes by itself.
 """
 
 import math
@@ -68,6 +69,11 @@ class Acquaintances:
             else:
                 self._until.setdefault(peer, mono + LOOK_SECONDS)
         return {peer: self._known[peer] for peer, until in self._until.items() if until > mono}
+
+    def nobody_home(self, peer: PeerName, mono: float) -> None:
+        """The machine of this peer answers, and has no daemon."""
+        if peer in self._until and peer not in self._old:
+            self._until[peer] = mono
 
     def remembers(self, peer: PeerName) -> bool:
         """Whether this peer is one of an earlier life that was not met in this one."""

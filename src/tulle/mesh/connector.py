@@ -27,6 +27,8 @@ from tulle.mesh.topology import Topology
 from tulle.mesh.views import TargetState, TargetView
 
 DEFERENCE_SECONDS = 1.0
+REFUSED = "connection refused"
+"""What a dial says to which a machine answers that nobody listens there."""
 LOST_SECONDS = 10.0
 """How long a peer that is lost to all is left to those who were told to connect to it."""
 RESOLVE_SECONDS = 30.0
@@ -201,6 +203,8 @@ class Connector:
         pursuit = self._pursuits.get(address)
         if pursuit is not None and pursuit.busy:
             pursuit.failed(reason, self._rng, now.mono)
+            if reason == REFUSED and pursuit.hint is not None:
+                self._acquaintances.nobody_home(pursuit.hint, now.mono)
             if pursuit.hint in self._reached:
                 pursuit.due += _UNHURRIED_SECONDS
             self.disturb(now)

@@ -5,6 +5,7 @@ import math
 from mesh.builders import summary
 from mesh.stage import Stage
 from tulle.mesh.acquaintances import LOOK_SECONDS, MAX_REMEMBERED, SAVE_SECONDS, TRY_SECONDS, Acquaintances
+from tulle.mesh.connector import REFUSED
 from tulle.mesh.events import Acquainted, CloseLink, Dial, LinkUp
 from tulle.mesh.peername import PeerName
 
@@ -69,8 +70,30 @@ def test_who_is_missed_is_looked_for_and_after_an_hour_no_longer() -> None:
     assert known.to_try(nobody, 6000.0) == {ONE: HERE}
 
 
+def test_nobody_looks_where_nobody_listens() -> None:
+    known = Acquaintances({TWO: THERE})
+    known.met(ONE, HERE, 0.0)
+    assert known.to_try(nobody, 1.0) == {ONE: HERE, TWO: THERE}
+    known.nobody_home(ONE, 2.0)
+    known.nobody_home(TWO, 2.0)
+    assert known.to_try(nobody, 2.0) == {TWO: THERE}
+    assert not known.to_try(lambda peer: peer == ONE, 100.0)
+    assert known.to_try(nobody, 200.0) == {ONE: HERE}
+
+
 def nobody(peer: PeerName) -> bool:
     return False
+
+
+def test_a_refused_dial_ends_the_search() -> None:
+    stage = Stage()
+    link = stage.meet(2)
+    stage.mesh.closed(link, "reset", stage.now)
+    dials = [event.target for event in stage.pass_time(30) if isinstance(event, Dial)]
+    assert dials == [THERE]
+    stage.mesh.dial_failed(THERE, REFUSED, stage.now)
+    assert not [event for event in stage.pass_time(300) if isinstance(event, Dial)]
+    assert stage.mesh.target_views() == []
 
 
 def _met(stage: Stage) -> list[Acquainted]:
