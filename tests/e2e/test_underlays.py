@@ -31,8 +31,8 @@ SLEEVES: list[Link] = [(2, 3), (4, 5), (7, 8)]
 """Links on which UDP 6784 and 6785 are blocked."""
 PORT = 6000
 CAUGHT_ON_THE_WAY = 5
-"""Packets that may circle until their hops are used up, since some hosts have heard of a change and others not
-yet. A loop that lasts would have hundreds."""
+"""Packets that may circle until their hops are used up, since some hosts have heard of a change and others
+not yet. A loop that lasts would have hundreds."""
 
 
 @dataclass
