@@ -116,7 +116,9 @@ class Client:
             except ProcessLookupError:
                 return True
             try:
-                return bool(select.select([handle], [], [], patience)[0])
+                waiting = select.poll()
+                waiting.register(handle, select.POLLIN)
+                return bool(waiting.poll(patience * 1000))
             finally:
                 os.close(handle)
         deadline = time.monotonic() + patience
