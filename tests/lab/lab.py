@@ -4,7 +4,7 @@ import itertools
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,7 @@ class Lab:
         self.directory = Path(tempfile.mkdtemp(prefix=f"tulle-lab-{self.prefix}"))
         self.hosts: list[Host] = []
         self._namespaces: list[Namespace] = []
+        self._last_acts: list[Callable[[], None]] = []
         self._reaper = Reaper()
         self._reaper.remember("directory", str(self.directory))
         self.switch = Switch(f"{self.prefix}switch")
@@ -50,9 +51,15 @@ class Lab:
 
     def close(self) -> None:
         """End every daemon and remove everything; nothing is left when this returns."""
+        while self._last_acts:
+            self._last_acts.pop()()
         for namespace in self._namespaces:
             namespace.end()
         self._reaper.finish()
+
+    def at_end(self, act: Callable[[], None]) -> None:
+        """Call this before anything is removed."""
+        self._last_acts.append(act)
 
     def adopt(self, namespace: Namespace) -> None:
         """Make a namespace that goes when the lab goes."""

@@ -10,7 +10,7 @@ import pytest
 
 from lab import Lab, PingStream
 from lab.wait import wait_until
-from netns.vxlan_lab import BRIDGE, MTU, PORT, Node, connect, full_mesh, make_nodes, transfer
+from netns.vxlan_lab import BRIDGE, MTU, PORT, Node, connect, full_mesh, make_nodes, opened, transfer
 from tulle.host import lane_device
 from tulle.host.bpf.layout import Counter
 from tulle.host.vxlan import KernelPath
@@ -41,7 +41,7 @@ class Living:
         """Start keeping lanes, as a new daemon would."""
 
         async def work() -> KernelPath:
-            path = await KernelPath.ensure(BRIDGE, PORT, MTU)
+            path = opened(await KernelPath.ensure(BRIDGE, PORT, MTU))
             path.tap.on_frame(lambda frame: None)
             self._looking = asyncio.create_task(look_often(path))
             return path

@@ -23,6 +23,9 @@ MTU = 1376
 Links = Sequence[tuple[int, int]]
 
 
+_open: list[KernelPath] = []
+
+
 @dataclass
 class Node:
     """One host of the lab, with its data path. Its short id is its number."""
@@ -80,10 +83,22 @@ def open_path(
         await ensure_bridge(BridgeConfig(BRIDGE, f"02:00:00:00:01:{host.number:02x}", mtu=mtu))
         return await KernelPath.ensure(BRIDGE, PORT, mtu, keep)
 
-    return host.inside(lambda: asyncio.run(work()))
+    return opened(host.inside(lambda: asyncio.run(work())))
+
+
+def opened(path: KernelPath) -> KernelPath:
+    """Have this path closed when its lab ends: each holds a dozen descriptors."""
+    _open.append(path)
+    return path
+
+
+def _close_paths() -> None:
+    while _open:
+        _open.pop().close()
 
 
 def make_nodes(lab: Lab, count: int) -> list[Node]:
+    lab.at_end(_close_paths)
     return [Node(host, open_path(host)) for host in lab.make_hosts(count)]
 
 

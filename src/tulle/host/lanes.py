@@ -39,9 +39,10 @@ class LanePrograms:
     forget: Callable[[], None]
 
     def close(self) -> None:
-        """Let go of the descriptors."""
-        for program in (self.outwards, self.inwards):
+        """Let go of the descriptors. May be called twice."""
+        for program in {self.outwards, self.inwards} - {-1}:
             os.close(program)
+        self.outwards = self.inwards = -1
         self.lanes.close()
         self.peers.close()
 
