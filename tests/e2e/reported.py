@@ -52,11 +52,21 @@ class Observed:
         self.daemon = SimpleNamespace(
             turns=0,
             node=SimpleNamespace(mesh=self.mesh),
+            sleeve=SimpleNamespace(lands=self._lands, sender=lambda known_as: known_as),
             ipam=SimpleNamespace(ring=self.ring, held=lambda: self.held),
             names=SimpleNamespace(
                 entries=lambda: self.entries, lookup=self._lookup, containers=self._containers
             ),
         )
+
+    def _lands(self, to: ShortId) -> tuple[str, ShortId] | None:
+        """Where a frame for this neighbour gets to, and what we are called there."""
+        peers = self.mesh.peers()
+        me = peers[self.name]
+        for link in me.connections:
+            if link.name in peers and peers[link.name].short_id == to and me.short_id is not None:
+                return link.address.rpartition(":")[0], ShortId(me.short_id)
+        return None
 
     def _lookup(self, hostname: str) -> tuple[IPv4Address, ...]:
         live = (entry.key for entry in self.entries if entry.live)
