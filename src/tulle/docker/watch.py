@@ -7,6 +7,7 @@ engine forgets events when it ends, and repeats some: after each gap there is a 
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -61,20 +62,30 @@ class Watch:
     async def _follow_for_ever(self) -> None:
         pause, said = FIRST_PAUSE, ""
         while True:
-            try:
-                await self._follow()
-            except (EngineUnreachable, EngineRefused) as error:
-                if self.connected:
-                    log.warning("Docker is away: %s", error)
-                    pause = FIRST_PAUSE
-                elif str(error) != said:
-                    log.info("no Docker for now: %s", error)
-                said, self.connected = str(error), False
-            except Exception:
-                log.exception("internal error while following Docker; beginning again")
-                self.connected = False
+            if not said or self._is_there():
+                pause, said = await self._try_to_follow(pause, said)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _try_to_follow(self, pause: float, said: str) -> tuple[float, str]:
+        """The pause after it, and what was said of why there is no engine."""
+        try:
+            await self._follow()
+        except (EngineUnreachable, EngineRefused) as error:
+            if self.connected:
+                log.warning("Docker is away: %s", error)
+                pause = FIRST_PAUSE
+            elif str(error) != said:
+                log.info("no Docker for now: %s", error)
+            said, self.connected = str(error), False
+        except Exception:
+            log.exception("internal error while following Docker; beginning again")
+            self.connected = False
+        return pause, said
+
+    def _is_there(self) -> bool:
+        """Whether it is worth asking, which costs a hundred times as much as looking."""
+        return os.path.exists(self._engine.socket)
 
     async def _follow(self) -> None:
         """Until the engine goes away. The list comes after the events have begun, so nothing is between."""
