@@ -20,16 +20,12 @@ from tulle.errors import BadMessage
 from tulle.instant import Instant
 from tulle.mesh.channel import NO_KEYS, Broadcast, Keys, Merged, Outgoing
 from tulle.mesh.peername import UNKNOWN_PEER, PeerName, name_bytes
+from tulle.mesh.strangers import Strangers
 from tulle.mesh.summary import PeerSummary
 from tulle.node.rendezvous.agreement import End, common_secret, public_key
 
 PACE = 0.2
 """Seconds between two messages of ours."""
-
-STRANGERS_KEPT = 60.0
-"""Seconds for which keys of peers that are not (yet) in the topology are kept."""
-
-MAX_STRANGERS = 1024
 
 _FORMAT = 1
 _RECORD = struct.Struct(">6sQQ32s")
@@ -60,7 +56,7 @@ class PublicKeys:
         self._own = Said(1, uid, self._public)
         self._said: dict[PeerName, Said] = {me: self._own}
         self._known: Mapping[PeerName, PeerSummary] = {}
-        self._strangers: dict[PeerName, float] = {}
+        self._strangers = Strangers()
         self._said_at, self._due = -math.inf, math.inf
         self._told: Mapping[PeerName, bytes] | None = None
         self._changed = True
@@ -69,7 +65,7 @@ class PublicKeys:
 
     def known_peers(self, peers: Mapping[PeerName, PeerSummary]) -> None:
         """The peers of the topology, as a view that stays current."""
-        self._known = peers
+        self._known = self._strangers.known = peers
 
     def topology_changed(self) -> None:
         """Some of them may have begun a new life."""
@@ -83,12 +79,11 @@ class PublicKeys:
         """Say what is due; forget strangers that nobody has introduced."""
         if now.mono >= self._due:
             self._speak(now)
-        self._strangers = {name: until for name, until in self._strangers.items() if name not in self._known}
-        self._forget([name for name, until in self._strangers.items() if now.mono >= until])
+        self._forget(self._strangers.overdue(now))
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do, on the mono clock."""
-        return min(self._due, *self._strangers.values(), math.inf)
+        return min(self._due, self._strangers.next_deadline())
 
     def collect(self) -> list[SealBetween]:
         """What the sleeve is to know now, if that is news."""
@@ -141,10 +136,8 @@ class PublicKeys:
             self._said[name] = self._own._replace(version=min(said.version + 1, _MAX_VERSION))
             self._due = max(now.mono, self._said_at + PACE)
             return False
-        if old is None and name not in self._known:
-            if len(self._strangers) >= MAX_STRANGERS:
-                return False
-            self._strangers[name] = now.mono + STRANGERS_KEPT
+        if old is None and not self._strangers.admit(name, now):
+            return False
         self._said[name] = said
         self._changed = True
         return True
@@ -159,7 +152,7 @@ class PublicKeys:
 
     def _forget(self, names: Iterable[PeerName]) -> None:
         for name in names:
-            self._strangers.pop(name, None)
+            self._strangers.drop(name)
             self._changed |= self._said.pop(name, None) is not None
 
     def _common(self, peer: PeerName, key: bytes) -> bytes | None:

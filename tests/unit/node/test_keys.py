@@ -13,8 +13,10 @@ from tulle.errors import BadMessage
 from tulle.instant import Instant
 from tulle.mesh.channel import Broadcast
 from tulle.mesh.peername import PeerName
+from tulle.mesh.strangers import KEPT as STRANGERS_KEPT
+from tulle.mesh.strangers import MOST as MAX_STRANGERS
 from tulle.mesh.summary import PeerSummary
-from tulle.node.keys import MAX_STRANGERS, PACE, STRANGERS_KEPT, PublicKeys
+from tulle.node.keys import PACE, PublicKeys
 
 ME, FRIEND, OTHER = PeerName(1), PeerName(2), PeerName(3)
 UID = 77

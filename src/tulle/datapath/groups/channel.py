@@ -14,14 +14,10 @@ from tulle.datapath.groups.record import MAX_GROUPS, MAX_VERSION, Group, Interes
 from tulle.instant import Instant
 from tulle.mesh.channel import NO_KEYS, Broadcast, Keys, Merged, Outgoing
 from tulle.mesh.peername import PeerName
+from tulle.mesh.strangers import Strangers
 
 PACE = 0.2
 """Seconds between two messages of ours: what changes meanwhile is said together."""
-
-STRANGERS_KEPT = 60.0
-"""Seconds for which interests of peers that are not (yet) in the topology are kept."""
-
-MAX_STRANGERS = 1024
 
 RECORDS_PER_MESSAGE = 256
 """A whole state goes out in pieces of this many peers, at most some megabytes each."""
@@ -37,9 +33,8 @@ class GroupChannel:
         self.generation = 0
         """Goes up whenever somebody's interest changes."""
         self._me = me
-        self._known: Container[PeerName] = frozenset()
         self._interests: dict[PeerName, Interest] = {}
-        self._strangers: dict[PeerName, float] = {}
+        self._strangers = Strangers()
         self._wanted: Interest | None = None
         self._reason = ""
         self._said_at = -math.inf
@@ -67,7 +62,7 @@ class GroupChannel:
 
     def known_peers(self, names: Container[PeerName]) -> None:
         """The peers of the topology, as a view that stays current."""
-        self._known = names
+        self._strangers.known = names
 
     def peers_gone(self, names: Iterable[PeerName]) -> None:
         """Forget peers that left the topology. The others do the same, so nobody is told."""
@@ -77,12 +72,11 @@ class GroupChannel:
         """Say what has changed here; forget strangers that nobody has introduced."""
         if now.mono >= self._due:
             self._look(now)
-        self._strangers = {name: until for name, until in self._strangers.items() if name not in self._known}
-        self._forget([name for name, until in self._strangers.items() if now.mono >= until])
+        self._forget(self._strangers.overdue(now))
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do, on the mono clock."""
-        return min(self._due, *self._strangers.values(), math.inf)
+        return min(self._due, self._strangers.next_deadline())
 
     def collect(self) -> list[str]:
         """Lines for the log since the last call."""
@@ -130,10 +124,8 @@ class GroupChannel:
         new = merged(old, interest)
         if new == old:
             return False
-        if old is None and name not in self._known:
-            if len(self._strangers) >= MAX_STRANGERS:
-                return False
-            self._strangers[name] = now.mono + STRANGERS_KEPT
+        if old is None and not self._strangers.admit(name, now):
+            return False
         self._interests[name] = new
         self.generation += 1
         return True
@@ -164,6 +156,6 @@ class GroupChannel:
 
     def _forget(self, names: Iterable[PeerName]) -> None:
         for name in names:
-            self._strangers.pop(name, None)
+            self._strangers.drop(name)
             if self._interests.pop(name, None) is not None:
                 self.generation += 1

@@ -6,12 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datapath.groups.interests import interests, named
-from tulle.datapath.groups.channel import MAX_STRANGERS, PACE, STRANGERS_KEPT, GroupChannel
+from tulle.datapath.groups.channel import PACE, GroupChannel
 from tulle.datapath.groups.record import MAX_GROUPS, MAX_VERSION, Group, Interest
 from tulle.datapath.groups.wire import encode
 from tulle.instant import Instant
 from tulle.mesh.channel import Broadcast
 from tulle.mesh.peername import PeerName
+from tulle.mesh.strangers import KEPT as STRANGERS_KEPT
+from tulle.mesh.strangers import MOST as MAX_STRANGERS
 
 ME, FRIEND, OTHER = PeerName(1), PeerName(2), PeerName(3)
 
