@@ -1,4 +1,4 @@
-"""What is said of peers that nobody has introduced yet is kept for a while, and no more than so much of it."""
+"""What is said of peers whom nobody has introduced is kept for a while, and no more than so much of it."""
 
 import math
 
