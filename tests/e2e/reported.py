@@ -146,7 +146,7 @@ def _tables(report: Any, mesh: _Mesh) -> Tables:
         source = parse_name(route["Source"])
         if source not in short:
             continue
-        parent = mesh.computed.parent(source)
+        parent = mesh.computed.place(source).parent
         children = (short[parse_name(via)] for via in route["Via"])
         trees[short[source]] = Tree(
             None if parent is None else short[parent], tuple((one, sleeve_hop(one)) for one in children)

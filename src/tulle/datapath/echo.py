@@ -14,12 +14,13 @@ from tulle.datapath.carrier import EARLY
 from tulle.datapath.tapframe import ETHERNET_HEADER
 from tulle.errors import BadMessage
 
-INTERVAL = 0.8
+INTERVAL = 1.0
 """Seconds between probes of a path that answers."""
 RETRY = 0.5
 """Seconds between probes of a path that does not."""
-HURRY = 0.1
-"""Seconds between probes as soon as an answer fails to come: a lost path must be known in under two."""
+HASTE = 6
+"""Probes within the time that an answer may take, as soon as one fails to come: a lost path must be known in
+under two seconds."""
 LOST_AFTER = 4
 """Unanswered probes of full size, one after the other, that mean the path is lost."""
 BACK_AFTER = 2
@@ -31,7 +32,7 @@ _MOMENTS = 8
 """Different moments within an interval."""
 _LATE = 0.25
 _SLACK = 0.05
-_PATIENCE = 0.35
+_PATIENCE = 0.3
 _MAX_PATIENCE = 3.0
 _REMEMBERED = 64
 _SMOOTHING = 8
@@ -170,7 +171,7 @@ class EchoJudge:
         self._planned = self._moment_after(now + (self._pace - 0.5) * INTERVAL)
         if not self.healthy:
             return now + RETRY
-        return now + HURRY if self.shaky else self._unless_silent()
+        return now + self._patience() / HASTE if self.shaky else self._unless_silent()
 
     def _unless_silent(self) -> float:
         """As planned, at the moment that this path shares with others, or when an answer is overdue."""

@@ -6,16 +6,17 @@ source itself if the two were connected, otherwise the neighbour that a search f
 first. Everybody computes the same, so it is one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tulle.datapath.ghosts import Ghost, Ghosts
 from tulle.datapath.parents import Parents
-from tulle.datapath.spanning import Edges, Search, search
+from tulle.datapath.spanning import Edges, Levels, Web
 from tulle.datapath.tables import MAX_CHILDREN, Hop, HopId, ShortId, Tables, Tree
 from tulle.instant import Instant
 from tulle.mesh.peername import PeerName
+from tulle.mesh.places import Place
 
 
 class Routing(Protocol):
@@ -25,11 +26,8 @@ class Routing(Protocol):
     def unicast(self) -> Mapping[PeerName, PeerName]:
         """Next hop to every other peer."""
 
-    def broadcast(self, source: PeerName) -> tuple[PeerName, ...]:
-        """The neighbours to which we pass what ``source`` broadcasts."""
-
-    def parent(self, source: PeerName) -> PeerName | None:
-        """The neighbour from which it comes to us."""
+    def place(self, source: PeerName) -> Place:
+        """From which neighbour we take what ``source`` broadcasts, and to whom we pass it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +151,12 @@ class _Builder:
         self._old_self = old_self
         live = {*picture.routes.unicast, picture.me}
         self._ids = {name: one for name, one in picture.short_ids.items() if name in live}
-        self._edges = _mutual(picture.claims, live) if ghosts else {}
-        self._searches: dict[PeerName, Search] = {}
-        self._trees: dict[tuple[PeerName | None, tuple[PeerName, ...]], Tree | None] = {}
+        self._web = Web(picture.claims, live if ghosts else ())
+        self._leaves = self._find_leaves()
+        self._trees: dict[Place, Tree | None] = {}
 
     def tables(self) -> Tables:
-        trees = {self._ids[name]: tree for name in self._ids if (tree := self._live_tree(name)) is not None}
+        trees = {one: tree for name, one in self._ids.items() if (tree := self._live_tree(name)) is not None}
         trees.update({ghost.short_id: tree for ghost in self._ghosts if (tree := self._ghost_tree(ghost))})
         return Tables(self._ids.get(self._picture.me), self._direct(), self._routes(), trees)
 
@@ -190,26 +188,19 @@ class _Builder:
             return self._picture.shortcuts[ghost.name]
         if ghost.direct is not None:
             return ghost.direct
-        nearest = self._search(self._picture.me).first(ghost.neighbours)
+        nearest = self._web.first(self._web.levels(self._picture.me), ghost.neighbours)
         via = None if nearest is None else self._picture.routes.unicast.get(nearest)
         return self._picture.hops.get(via, ghost.route) if via is not None else ghost.route
 
     # Trees
 
     def _live_tree(self, source: PeerName) -> Tree | None:
-        picture = self._picture
-        parent = None if source == picture.me else picture.routes.parent(source)
-        if parent is None and source != picture.me:
+        place = self._picture.routes.place(source)
+        if place.parent is None and source != self._picture.me:
             return None
-        place = parent, picture.routes.broadcast(source)
         if place not in self._trees:
             self._trees[place] = self._plain_tree(*place)
-        tree = self._trees[place]
-        leaves = [
-            (ghost.short_id, ghost.direct)
-            for ghost in self._ghosts
-            if ghost.direct is not None and self._feeds(source, ghost)
-        ]
+        tree, leaves = self._trees[place], self._leaves.get(source)
         if tree is None or not leaves:
             return tree
         return Tree(tree.parent, _distinct([*tree.children, *leaves], tree.parent))
@@ -227,62 +218,54 @@ class _Builder:
         ]
         return Tree(above, _distinct(below, above))
 
-    def _feeds(self, source: PeerName, ghost: Ghost) -> bool:
-        """Whether it is for us to send this ghost what the source broadcasts."""
+    def _find_leaves(self) -> dict[PeerName, list[tuple[ShortId, Hop]]]:
+        """By source: the ghosts to which it is for us to send what the source broadcasts."""
+        leaves: dict[PeerName, list[tuple[ShortId, Hop]]] = {}
+        for ghost in self._ghosts:
+            if ghost.direct is not None:
+                for source in self._fed(ghost):
+                    leaves.setdefault(source, []).append((ghost.short_id, ghost.direct))
+        return leaves
+
+    def _fed(self, ghost: Ghost) -> Iterable[PeerName]:
+        me = self._picture.me
         if ghost.name is None:
-            source_id = self._old_self if source == self._picture.me else self._ids[source]
-            return source_id in ghost.fed
-        if source in ghost.neighbours:
-            return source == self._picture.me
-        return self._search(source).first(ghost.neighbours) == self._picture.me
+            ids = {**self._ids, me: self._old_self}
+            return [source for source, one in ids.items() if one in ghost.fed]
+        led = self._web.led_by(me, ghost.neighbours) - ghost.neighbours
+        return led | (ghost.neighbours & {me})
 
     def _ghost_tree(self, ghost: Ghost) -> Tree | None:
         """Our place in the tree of a vanished source: anew where live peers hang on it, else as it was."""
         picture = self._picture
-        start = ghost.neighbours & self._edges.keys()
+        start = self._web.among(ghost.neighbours)
         if ghost.name is None or not start:
             return ghost.tree
-        found = search(self._edges, ghost.name, start)
-        parent = found.parents.get(picture.me)
+        levels = self._web.levels_beyond(start)
+        parent = self._web.parent(levels, picture.me)
         if parent is None:
-            return None
-        above = ghost.direct if parent == ghost.name else picture.hops.get(parent)
+            above = ghost.direct if picture.me in start else None
+        else:
+            above = picture.hops.get(parent)
         if above is None:
             return None
         children = [
             (self._ids[child], picture.hops[child])
-            for child in found.children(picture.me)
+            for child in self._web.children(levels, picture.me)
             if child in self._ids and child in picture.hops
         ]
         leaves = [
             (other.short_id, other.direct)
             for other in self._ghosts
-            if other.direct is not None and self._feeds_from_ghost(ghost, found, other)
+            if other.direct is not None and self._feeds_from_ghost(ghost, levels, other)
         ]
         return Tree(above.id, _distinct([*children, *leaves], above.id))
 
-    def _feeds_from_ghost(self, source: Ghost, found: Search, leaf: Ghost) -> bool:
+    def _feeds_from_ghost(self, source: Ghost, levels: Levels, leaf: Ghost) -> bool:
         """The same where the source is a ghost as well; connected ghosts feed each other by themselves."""
         if leaf is source or leaf.name is None or source.name in leaf.neighbours:
             return False
-        return found.first(leaf.neighbours) == self._picture.me
-
-    def _search(self, source: PeerName) -> Search:
-        if source not in self._searches:
-            start = self._edges.get(source, frozenset())
-            self._searches[source] = search(self._edges, source, start)
-        return self._searches[source]
-
-
-def _mutual(claims: Edges, live: set[PeerName]) -> dict[PeerName, frozenset[PeerName]]:
-    """The connections that both ends claim, among live peers."""
-    nothing: frozenset[PeerName] = frozenset()
-    return {
-        name: frozenset(
-            other for other in claims.get(name, nothing) & live if name in claims.get(other, nothing)
-        )
-        for name in live
-    }
+        return self._web.first(levels, leaf.neighbours) == self._picture.me
 
 
 def _distinct(children: list[tuple[ShortId, Hop]], parent: HopId | None) -> tuple[tuple[ShortId, Hop], ...]:

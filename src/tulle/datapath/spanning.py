@@ -1,47 +1,109 @@
-"""Broadcast trees in a network with ghosts: a breadth-first search in the mesh's own order.
+"""Broadcast trees in a network with ghosts: breadth-first searches in the mesh's own order.
 
 Ghosts are leaves: they are reached, but nothing is reached through them, since nobody can tell their kernels
 of a change. A ghost can also be a source: its kernel still sends to each of its last known neighbours.
+
+In a search each level is expanded in ascending order of names, and a peer belongs to whoever reached it
+first: the lowest of its neighbours one level nearer to the source. So levels say everything, as sets of bits
+in which a lower bit is a lower name.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Set
+from itertools import pairwise
 
+from tulle.mesh.graph import bits
 from tulle.mesh.peername import PeerName
 
 Edges = Mapping[PeerName, frozenset[PeerName]]
+Levels = list[int]
+"""The peers at each distance from where a search began."""
 
 
-class Search(NamedTuple):
-    """What a search from one source found: each peer's parent, and the order in which peers were expanded."""
+class Web:
+    """The connections that both ends claim, among ``live`` peers."""
 
-    parents: Mapping[PeerName, PeerName]
-    order: tuple[PeerName, ...]
+    def __init__(self, claims: Edges, live: Collection[PeerName]) -> None:
+        self._names = sorted(live)
+        self._bit = {name: bit for bit, name in enumerate(self._names)}
+        claimed = [self._mask(claims.get(name, ())) for name in self._names]
+        self._edges = [
+            sum(1 << other for other in bits(mask) if claimed[other] >> bit & 1)
+            for bit, mask in enumerate(claimed)
+        ]
+        self._levels: dict[PeerName, Levels] = {}
 
-    def first(self, candidates: frozenset[PeerName]) -> PeerName | None:
+    def among(self, names: Iterable[PeerName]) -> frozenset[PeerName]:
+        """Those that are live."""
+        return frozenset(name for name in names if name in self._bit)
+
+    def levels(self, source: PeerName) -> Levels:
+        """A search from a live peer."""
+        found = self._levels.get(source)
+        if found is None:
+            found = self._levels[source] = self._search(self._mask((source,)))
+        return found
+
+    def levels_beyond(self, start: Iterable[PeerName]) -> Levels:
+        """A search from a ghost, whose neighbours are ``start``; it has no level of its own."""
+        return self._search(self._mask(start))
+
+    def first(self, levels: Levels, candidates: Iterable[PeerName]) -> PeerName | None:
         """Which of the candidates is expanded first, and so reaches a leaf that all of them touch."""
-        return next((name for name in self.order if name in candidates), None)
+        wanted = self._mask(candidates)
+        return self._lowest(next((level & wanted for level in levels if level & wanted), 0))
 
-    def children(self, name: PeerName) -> list[PeerName]:
+    def parent(self, levels: Levels, name: PeerName) -> PeerName | None:
+        """Through which peer this one is reached; None if by the source itself, or not at all."""
+        bit = self._bit[name]
+        nearer = 0
+        for level in levels:
+            if level >> bit & 1:
+                return self._lowest(nearer & self._edges[bit])
+            nearer = level
+        return None
+
+    def children(self, levels: Levels, name: PeerName) -> list[PeerName]:
         """The peers that are reached through this one, lowest first."""
-        return sorted(child for child, parent in self.parents.items() if parent == name and child != name)
+        bit = self._bit[name]
+        for level, farther in pairwise(levels):
+            if level >> bit & 1:
+                found = bits(farther & self._edges[bit])
+                return [self._names[one] for one in found if _low(level & self._edges[one]) == 1 << bit]
+        return []
+
+    def led_by(self, name: PeerName, candidates: Set[PeerName]) -> frozenset[PeerName]:
+        """The sources in whose searches this candidate is expanded before all others."""
+        if name not in candidates:
+            return frozenset()
+        rivals = [(other < name, self.levels(other)) for other in self.among(candidates) - {name}]
+        led = 0
+        nearest = [0] * len(rivals)
+        for distance, level in enumerate(self.levels(name)):
+            ours = level
+            for number, (before_us, levels) in enumerate(rivals):
+                at_it = levels[distance] if distance < len(levels) else 0
+                ours &= ~(nearest[number] | (at_it if before_us else 0))
+                nearest[number] |= at_it
+            led |= ours
+        return frozenset(self._names[bit] for bit in bits(led))
+
+    def _mask(self, names: Iterable[PeerName]) -> int:
+        return sum(1 << self._bit[name] for name in set(names) if name in self._bit)
+
+    def _lowest(self, mask: int) -> PeerName | None:
+        return self._names[next(bits(mask))] if mask else None
+
+    def _search(self, start: int) -> Levels:
+        edges, levels, reached, frontier = self._edges, [], 0, start
+        while frontier:
+            levels.append(frontier)
+            reached |= frontier
+            found = 0
+            for bit in bits(frontier):
+                found |= edges[bit]
+            frontier = found & ~reached
+        return levels
 
 
-def search(edges: Edges, source: PeerName, start: frozenset[PeerName]) -> Search:
-    """Search from ``source``, whose neighbours are ``start``; the source is its own parent.
-
-    Each level is expanded in ascending order of names, and a peer belongs to whoever reached it first.
-    """
-    parents = {source: source}
-    order = [source]
-    level = [source]
-    while level:
-        following: list[PeerName] = []
-        for name in level:
-            found = start if name == source else edges.get(name, frozenset())
-            for other in sorted(found - parents.keys()):
-                parents[other] = name
-                following.append(other)
-        level = sorted(following)
-        order += level
-    return Search(parents, tuple(order))
+def _low(mask: int) -> int:
+    return mask & -mask

@@ -41,9 +41,16 @@ class Routes:
             self._unicast_all = self._search_hops(self._graph.listed)
         return self._unicast_all
 
+    def place(self, source: PeerName) -> Place:
+        """Our place in the tree by which frames that ``source`` broadcasts travel."""
+        self._sync_frames()
+        if self._places is None:
+            self._places = all_places(self._graph, self._me)
+        return self._places.get(source, NOWHERE)
+
     def broadcast(self, source: PeerName) -> tuple[PeerName, ...]:
         """The neighbours to which we pass frames that ``source`` broadcasts."""
-        return self._place(source).children
+        return self.place(source).children
 
     def broadcast_all(self, source: PeerName) -> tuple[PeerName, ...]:
         """The neighbours to which we pass gossip that ``source`` broadcasts."""
@@ -54,10 +61,6 @@ class Routes:
             if self._graph.bit(source) is not None:
                 self._gossip_places[source] = children
         return children
-
-    def parent(self, source: PeerName) -> PeerName | None:
-        """The neighbour from which frames that ``source`` broadcasts come to us; None if none do."""
-        return self._place(source).parent
 
     def behind(self, source: PeerName) -> Mapping[PeerName, frozenset[PeerName]]:
         """Who gets frames that ``source`` broadcasts from each of our children, the child included."""
@@ -99,12 +102,6 @@ class Routes:
             for other in bits(found):
                 hops[names[other]] = names[other] if via is None else via
         return hops
-
-    def _place(self, source: PeerName) -> Place:
-        self._sync_frames()
-        if self._places is None:
-            self._places = all_places(self._graph, self._me)
-        return self._places.get(source, NOWHERE)
 
     def _search_children(self, source: PeerName) -> tuple[PeerName, ...]:
         graph = self._graph

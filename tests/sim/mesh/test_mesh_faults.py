@@ -27,7 +27,7 @@ def test_line_routes_by_way_of_neighbours() -> None:
     assert set(routes.unicast) == {2, 3, 4, 5}
     assert set(routes.unicast.values()) == {2}
     assert cluster.hosts[3].mesh.routes.broadcast(PeerName(1)) == (4,)
-    assert cluster.hosts[3].mesh.routes.parent(PeerName(1)) == 2
+    assert cluster.hosts[3].mesh.routes.place(PeerName(1)).parent == 2
 
 
 def test_a_cut_is_known_everywhere_within_two_seconds() -> None:

@@ -178,7 +178,7 @@ def test_small_frames_tell_that_it_is_the_size() -> None:
     path = Path()
     path.settle()
     assert not path.judge.small_passes
-    path.steps([None] * 10)
+    path.steps([None] * 14)
     assert path.judge.small_passes
     for _ in range(3):
         path.step(None, None)

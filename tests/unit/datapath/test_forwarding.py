@@ -12,6 +12,7 @@ from tulle.datapath.ghosts import LIFETIME
 from tulle.datapath.tables import MAX_CHILDREN, Hop, ShortId, Tables, Tree, sleeve_hop
 from tulle.instant import Instant
 from tulle.mesh.peername import PeerName
+from tulle.mesh.places import NOWHERE, Place
 
 FULL4 = list(itertools.combinations(range(1, 5), 2))
 
@@ -130,11 +131,8 @@ class _Nobody:
 
     unicast: dict[PeerName, PeerName] = {}  # noqa: RUF012
 
-    def broadcast(self, source: PeerName) -> tuple[PeerName, ...]:
-        return ()
-
-    def parent(self, source: PeerName) -> PeerName | None:
-        return None
+    def place(self, source: PeerName) -> Place:
+        return NOWHERE
 
 
 # The life of a ghost

@@ -63,7 +63,7 @@ def test_parent_and_children_agree(network: tuple[int, Graph]) -> None:
     at = {name: Routes(graph, PeerName(name)) for name in range(1, count + 1)}
     for source in map(PeerName, at):
         for name, routes in at.items():
-            parent = routes.parent(source)
+            parent = routes.place(source).parent
             if name == source or name not in _reachable(graph, source):
                 assert parent is None
             else:
@@ -101,7 +101,7 @@ def test_lowest_name_of_a_level_takes_the_common_neighbour() -> None:
     graph = _graph(_peers(4, {(1, 2), (1, 3), (2, 4), (3, 4)}))
     assert Routes(graph, PeerName(2)).broadcast(PeerName(1)) == (4,)
     assert Routes(graph, PeerName(3)).broadcast(PeerName(1)) == ()
-    assert Routes(graph, PeerName(4)).parent(PeerName(1)) == 2
+    assert Routes(graph, PeerName(4)).place(PeerName(1)).parent == 2
 
 
 def test_all_connections_count_for_gossip_and_only_live_ones_for_frames() -> None:
@@ -147,7 +147,7 @@ def test_the_first_to_spread_is_nearest_to_the_source_and_then_lowest() -> None:
 def test_unknown_peers_have_no_routes() -> None:
     routes = Routes(_graph(_peers(2, {(1, 2)})), PeerName(1))
     assert routes.broadcast(PeerName(9)) == ()
-    assert routes.parent(PeerName(9)) is None
+    assert routes.place(PeerName(9)).parent is None
     assert routes.behind(PeerName(9)) == {}
     assert not Routes(Graph(), PeerName(1)).unicast
 
@@ -187,5 +187,5 @@ def test_what_is_kept_equals_what_is_computed_from_scratch(data: st.DataObject) 
         for source in map(PeerName, range(1, 7)):
             assert kept.broadcast(source) == fresh.broadcast(source)
             assert kept.broadcast_all(source) == fresh.broadcast_all(source)
-            assert kept.parent(source) == fresh.parent(source)
+            assert kept.place(source).parent == fresh.place(source).parent
             assert kept.behind(source) == fresh.behind(source)

@@ -78,7 +78,7 @@ def test_listeners_get_one_copy_and_a_host_without_any_behind_it_none(
         at: int | None = listener
         while at is not None and at != source:
             needed.add(at)
-            at = network.picture(at).routes.parent(PeerName(source))
+            at = network.picture(at).routes.place(PeerName(source)).parent
     assert set(taken) == needed
 
 
