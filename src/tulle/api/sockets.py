@@ -4,16 +4,23 @@ A unix socket must never be open to others, not even between bind and chmod, and
 that is alive; a TCP socket needs IPPROTO_TCP spelt out, or asyncio leaves Nagle's algorithm on.
 """
 
+import asyncio
 import errno
+import logging
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from tulle.api.listen import ListenAddress, TcpAddress
 from tulle.errors import UserError
 
 BACKLOG = 128
+PAUSE = 1.0
+"""Seconds before a connection is accepted again after one could not be, as with too many open files."""
+
+log = logging.getLogger(__name__)
 
 
 def listen(address: ListenAddress) -> socket.socket:
@@ -70,6 +77,22 @@ def is_answering(path: str) -> bool:
         except OSError as error:
             return error.errno == errno.EAGAIN or isinstance(error, TimeoutError)
         return True
+
+
+async def accept_for_ever(
+    listener: socket.socket, welcome: Callable[[socket.socket], None], whom: str
+) -> None:
+    """Give every connection to ``welcome``. While the system has no more, ``whom`` it is for has to wait."""
+    loop = asyncio.get_running_loop()
+    listener.setblocking(False)
+    while True:
+        try:
+            connection, _ = await loop.sock_accept(listener)
+        except OSError as error:
+            log.error("%s have to wait: %s", whom, error)
+            await asyncio.sleep(PAUSE)
+        else:
+            welcome(connection)
 
 
 def remove_socket(path: str, listener_inode: int) -> None:

@@ -21,7 +21,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tulle.api.sockets import accept_for_ever
 from tulle.errors import StorageError, UserError
+from tulle.host.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class Gate:
         self._expected: dict[str, list[Waiting]] = {}
         self._attaching: dict[str, asyncio.Task[None]] = {}
         self._present: Counter[str] = Counter()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._listener: socket.socket | None = None
 
     async def start(self) -> None:
@@ -64,13 +66,11 @@ class Gate:
         self.directory.chmod(0o755)
         _install(self.directory)
         self._listener = _listen(self.directory / GATE)
-        self._spawn(self._accept(self._listener))
+        self._tasks.spawn(accept_for_ever(self._listener, self._welcome, "containers that start"))
 
     async def stop(self) -> None:
         """Close it. Who waits goes on waiting for the next daemon."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -106,17 +106,8 @@ class Gate:
         """Attach a container that could not come to the gate. Raises UserError or StorageError."""
         await asyncio.shield(self._attachment(ident))
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(listener)
-            except OSError as error:
-                log.error("containers that start have to wait: %s", error)
-                await asyncio.sleep(1)
-                continue
-            connection.setblocking(False)
-            self._spawn(self._serve(connection))
+    def _welcome(self, connection: socket.socket) -> None:
+        self._tasks.spawn(self._serve(connection))
 
     async def _serve(self, connection: socket.socket) -> None:
         with connection:
@@ -182,7 +173,7 @@ class Gate:
         """The attaching of a container, which is done once for all who want it now."""
         task = self._attaching.get(ident)
         if task is None:
-            task = self._spawn(self._attach(ident))
+            task = self._tasks.spawn(self._attach(ident))
             self._attaching[ident] = task
             task.add_done_callback(lambda _: self._attaching.pop(ident, None))
         return task
@@ -193,12 +184,6 @@ class Gate:
         for one in waiting:
             one.set_result(outcome)
         return bool(waiting)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
 
 def explained(error: int, failure: int, command: str) -> tuple[bool, str]:

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from tulle.daemon.turns import Turns
 from tulle.docker.engine import Event, Summary
 from tulle.errors import StorageError, UserError
+from tulle.host.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -32,20 +32,17 @@ class Looks:
         self._concerned = concerned
         self._settle = settle
         self._waiting: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._stopped = False
 
     async def start(self) -> None:
         """Look at everything now and then, besides what is heard."""
-        self._spawn(self._look_for_ever())
+        self._tasks.spawn(self._look_for_ever())
 
     async def stop(self) -> None:
         """Look no more."""
         self._stopped = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.stop()
 
     def happened(self, event: Event) -> None:
         """See Listener."""
@@ -60,7 +57,7 @@ class Looks:
         """Look at a container soon."""
         if not self._stopped and ident not in self._waiting:
             self._waiting.add(ident)
-            self._spawn(self._look(ident))
+            self._tasks.spawn(self._look(ident))
 
     def later(self, ident: str, seconds: float) -> None:
         """Look at a container after some time."""
@@ -69,11 +66,6 @@ class Looks:
     def _at_all(self) -> None:
         for ident in self._concerned():
             self.at(ident)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _look_for_ever(self) -> None:
         while True:

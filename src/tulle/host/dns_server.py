@@ -3,7 +3,6 @@
 What to answer is decided in ``tulle.names.resolver``. Here are the sockets: UDP and TCP on one port.
 """
 
-import asyncio
 import errno
 import socket
 from ipaddress import ip_address
@@ -13,6 +12,7 @@ from tulle.errors import UserError
 from tulle.host.dns_tcp import TcpPort
 from tulle.host.dns_udp import Send, UdpPort
 from tulle.host.dns_upstream import PORT, Upstream
+from tulle.host.tasks import Tasks
 from tulle.names.resolver import Resolver
 
 FALLBACK_TIMEOUT = 5.0
@@ -38,7 +38,7 @@ class DnsServer:
         self.listen = listen
         self._resolver = resolver
         self._upstream = Upstream(resolv_conf, fallback_timeout, self._is_self, upstream_port)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._udp: UdpPort | None = None
         self._tcp: TcpPort | None = None
 
@@ -59,18 +59,14 @@ class DnsServer:
         if self._tcp is not None:
             await self._tcp.close()
         self._udp = self._tcp = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
 
     def upstream_servers(self) -> list[str]:
         """The servers that are asked about the rest of the world."""
         return self._upstream.servers()
 
     def _forward(self, query: bytes, send: Send) -> None:
-        task = asyncio.get_running_loop().create_task(self._forward_over_udp(query, send))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._forward_over_udp(query, send))
 
     async def _forward_over_udp(self, query: bytes, send: Send) -> None:
         reply = await self._upstream.forward(query, tcp=False)

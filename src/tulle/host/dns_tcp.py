@@ -8,6 +8,7 @@ import asyncio
 import socket
 
 from tulle.host.dns_upstream import Upstream
+from tulle.host.tasks import Tasks
 from tulle.names.resolver import Resolver, Verdict
 
 MAX_CONNECTIONS = 100
@@ -23,7 +24,7 @@ class TcpPort:
         self._resolver = resolver
         self._upstream = upstream
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections = Tasks()
         self.queries = 0
 
     async def start(self) -> None:
@@ -34,17 +35,13 @@ class TcpPort:
         """Close the port and all connections."""
         if self._server is not None:
             self._server.close()
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._connections.stop()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= MAX_CONNECTIONS:
             writer.transport.abort()
             return
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        self._connections.spawn(self._serve(reader, writer))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer queries until the client leaves, falls silent, or sends what is no query."""

@@ -6,22 +6,17 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from tulle.errors import StorageError, UserError
+from tulle.host.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
 
-class Background:
+class Background(Tasks):
     """Tasks that end together. What goes wrong in one of them is for the log."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Do ``work`` beside whatever else goes on."""
-        task = asyncio.create_task(_logged(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return super().spawn(_logged(work))
 
     def repeat(
         self, interval: float, work: Callable[[], Awaitable[None]], first_pause: float | None = None
@@ -36,12 +31,6 @@ class Background:
                 pause = interval
 
         self.spawn(for_ever())
-
-    async def stop(self) -> None:
-        """End all of it."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 async def _logged(work: Awaitable[None]) -> None:

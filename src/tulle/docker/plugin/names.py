@@ -17,6 +17,7 @@ from tulle.api.daemon import DaemonApi, NameRequest
 from tulle.docker.engine import Config, Engine, EngineRefused, EngineUnreachable, Event, Summary
 from tulle.docker.plugin.ipam import Ipam
 from tulle.errors import StorageError, UserError
+from tulle.host.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class ContainerNames:
         self._ipam = ipam
         self._waiting: set[str] = set()
         self._busy: set[str] = set()
-        self._workers: set[asyncio.Task[None]] = set()
+        self._workers = Tasks()
         self.containers: dict[IPv4Address, str] = {}
         """Which container Docker gave an address to, by its id; also of addresses that are free again."""
 
@@ -77,18 +78,14 @@ class ContainerNames:
 
     async def stop(self) -> None:
         """Look at nothing more."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._workers.stop()
 
     def _look_at(self, containers: Iterable[str]) -> None:
         if self._daemon.dns is None:
             return
         self._waiting.update(filter(None, containers))
         for _ in range(min(len(self._waiting), AT_ONCE - len(self._workers))):
-            worker = asyncio.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.spawn(self._work())
 
     async def _work(self) -> None:
         """Look at one container after the other; those that change meanwhile come again."""

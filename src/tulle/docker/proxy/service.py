@@ -6,15 +6,14 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tulle.api.containers import ContainerRef
 from tulle.api.daemon import AttachRequest, DaemonApi
 from tulle.api.listen import ListenAddress, TcpAddress, UnixAddress
 from tulle.api.names import in_domain, is_host_name
-from tulle.api.sockets import listen, remove_socket
+from tulle.api.sockets import accept_for_ever, listen, remove_socket
 from tulle.docker.engine import Engine, Event, Inspected, Summary
 from tulle.docker.gate import Gate
 from tulle.docker.hosts import rewrite_hosts
@@ -22,6 +21,7 @@ from tulle.docker.proxy.create import Joining, addresses_wanted
 from tulle.docker.proxy.handler import Handler
 from tulle.docker.proxy.stream import PlainStream, Stream, TlsStream
 from tulle.docker.proxy.tls import server_context
+from tulle.host.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Proxy:
         self._gate = Gate(Path(joining.directory), self._attach)
         self._handler = Handler(daemon, engine, self._gate, joining, self._dial)
         self._listeners: list[tuple[ListenAddress, socket.socket, int]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     async def start(self) -> None:
         """Open the gate, then the listeners. Raises UserError or OSError."""
@@ -61,9 +61,7 @@ class Proxy:
     async def stop(self) -> None:
         """Hang up on all clients."""
         self._daemon.proxy_addresses = ()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
         for address, listener, inode in self._listeners:
             listener.close()
             if isinstance(address, UnixAddress):
@@ -87,26 +85,13 @@ class Proxy:
 
     def _open(self, address: ListenAddress) -> None:
         listener = listen(address)
-        listener.setblocking(False)
         inode = os.lstat(address.path).st_ino if isinstance(address, UnixAddress) else 0
         self._listeners.append((address, listener, inode))
-        self._spawn(self._accept(address, listener))
 
-    async def _accept(self, address: ListenAddress, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(listener)
-            except OSError as error:
-                log.error("the Docker API proxy cannot take more clients for now: %s", error)
-                await asyncio.sleep(1)
-                continue
-            self._spawn(self._serve(address, connection))
+        def welcome(connection: socket.socket) -> None:
+            self._tasks.spawn(self._serve(address, connection))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(accept_for_ever(listener, welcome, "clients of the Docker API proxy"))
 
     async def _serve(self, address: ListenAddress, connection: socket.socket) -> None:
         client: Stream = PlainStream(connection)
