@@ -146,7 +146,7 @@ class Driver:
         self._announce(endpoint)
         return {
             "InterfaceName": {"SrcName": endpoint.inner, "DstPrefix": self._wire.prefix},
-            "Gateway": network.gateway or str(self._wire.resolver or ""),
+            "Gateway": network.gateway or "",
             "StaticRoutes": [] if others else self._routes(network),
         }
 
