@@ -7,7 +7,7 @@ import pytest
 
 from lab.container import Container as Space
 from lab.namespace import Namespace
-from netns.support import Run, link, setting
+from netns.support import Run, link, setting, shown
 from tulle.errors import UserError
 from tulle.host import endpoints
 from tulle.host.bridge import Bridge
@@ -48,6 +48,19 @@ def test_a_pair_that_is_there_is_replaced(run: Run, host: Namespace, bridge: Bri
     other = replace(ONE, mac="02:00:00:00:00:22")
     run(endpoints.create(other, 1200))
     assert link(host, ONE.inner)["address"] == other.mac
+
+
+def test_a_retired_pair_is_nobodys_and_goes_at_the_next_start(
+    run: Run, host: Namespace, bridge: Bridge
+) -> None:
+    run(endpoints.retire(ONE))
+    run(endpoints.create(ONE, 1300))
+    run(endpoints.retire(ONE))
+    assert run(endpoints.list_endpoints("tulle")) == []
+    run(endpoints.remove_retired("weave"))
+    assert link(host, ONE.outer)["master"] == "tulle"
+    run(endpoints.remove_retired("tulle"))
+    assert ONE.outer not in [one["ifname"] for one in shown(host, "link")]
 
 
 def test_a_new_bridge_is_joined(run: Run, host: Namespace, bridge: Bridge) -> None:

@@ -6,6 +6,7 @@ outer end's alias says what it is, and there is no other list.
 """
 
 import asyncio
+import errno
 import re
 import secrets
 import socket
@@ -21,7 +22,7 @@ from tulle.host.bridge import bridge_index
 from tulle.host.neighbours import Announcer
 from tulle.host.netlink import KernelRefused, Request, Rtnl
 
-_MARK = "tulle-endpoint"
+_MARK, _RETIRED = "tulle-endpoint", "tulle-retired"
 _OUTER = re.compile(r"te[0-9a-f]{12}\Z")
 _IDENT = re.compile(r"[0-9a-f]{12,64}\Z")
 
@@ -91,9 +92,23 @@ async def describe(endpoint: Endpoint) -> None:
     await _changing([netlink.set_named_link(endpoint.outer, [("IFLA_IFALIAS", endpoint.alias)])])
 
 
+async def retire(endpoint: Endpoint) -> None:
+    """Have an endpoint be none any more, for us and for the next daemon. Raises UserError.
+
+    The kernel takes its time over a removal, in which nobody has to wait: see ``remove``.
+    """
+    alias = ("IFLA_IFALIAS", f"{_RETIRED} {endpoint.bridge}")
+    await _changing([netlink.set_named_link(endpoint.outer, [alias], tolerated=_GONE)])
+
+
 async def remove(ident: str) -> None:
     """Remove an endpoint's pair, wherever its inner end is; none there is no error. Raises UserError."""
     await _changing([netlink.delete_named_link(f"te{ident[:12]}")])
+
+
+async def remove_retired(bridge: str) -> None:
+    """Remove what an earlier life of the daemon had retired and not removed. Raises UserError."""
+    await _changing([netlink.delete_link(index) for index in await asyncio.to_thread(_retired, bridge)])
 
 
 async def list_endpoints(bridge: str) -> list[Found]:
@@ -153,9 +168,20 @@ def _create(endpoint: Endpoint, mtu: int) -> int:
 _IPV6 = (("disable_ipv6", "1"), ("accept_ra", "0"))
 
 
+_GONE = frozenset({errno.ENODEV})
+
+
 def _list() -> list[Found]:
+    return list(_found(_links()))
+
+
+def _retired(bridge: str) -> list[int]:
+    return [link["index"] for link in _links() if link.get_attr("IFLA_IFALIAS") == f"{_RETIRED} {bridge}"]
+
+
+def _links() -> list[Any]:
     with Rtnl() as rtnl:
-        return list(_found(rtnl.dump(Request(netlink.GETLINK, 0, {}, []))))
+        return rtnl.dump(Request(netlink.GETLINK, 0, {}, []))
 
 
 def _found(links: list[Any]) -> Iterator[Found]:

@@ -218,10 +218,16 @@ def set_link(index: int, attributes: Attributes = (), *, up: bool | None = None)
     return Request(NEWLINK, 0, fields, attributes)
 
 
-def set_named_link(name: str, attributes: Attributes = (), *, up: bool | None = None) -> Request:
+def set_named_link(
+    name: str,
+    attributes: Attributes = (),
+    *,
+    up: bool | None = None,
+    tolerated: frozenset[int] = frozenset(),
+) -> Request:
     """Change the link called ``name``."""
     fields = {"flags": int(bool(up)), "change": int(up is not None)}
-    return Request(NEWLINK, 0, fields, [("IFLA_IFNAME", name), *attributes])
+    return Request(NEWLINK, 0, fields, [("IFLA_IFNAME", name), *attributes], tolerated)
 
 
 def new_link(attributes: Attributes) -> Request:

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from tulle.docker.plugin import messages
+from tulle.docker.plugin.background import Background
 from tulle.docker.plugin.ipam import Ipam
 from tulle.docker.plugin.messages import (
     EndpointNote,
@@ -62,13 +63,19 @@ class Driver:
         self._announce = announce
         self._scope = scope
         self._endpoints: dict[str, Endpoint] = {}
+        self._removals = Background()
         self.dns_servers: Sequence[IPv4Address] = ()
         """Whom Docker's own resolver asks what it does not know."""
 
     async def start(self) -> None:
         """Adopt the endpoints that an earlier life of the daemon made."""
+        await endpoints.remove_retired(self._wire.bridge)
         for found in await endpoints.list_endpoints(self._wire.bridge):
             self._endpoints[found.endpoint.ident] = found.endpoint
+
+    async def stop(self) -> None:
+        """Finish what goes on."""
+        await self._removals.finish()
 
     def endpoints(self) -> list[Endpoint]:
         """Every endpoint there is."""
@@ -124,11 +131,16 @@ class Driver:
         return {}
 
     async def remove(self, ident: str) -> None:
-        """Remove an endpoint, and free its address unless our IPAM driver will be told to."""
-        await endpoints.remove(ident)
+        """Remove an endpoint, and free its address unless our IPAM driver will be told to.
+
+        The kernel needs longer for that than for all else, and nobody waits for it.
+        """
         endpoint = self._endpoints.pop(ident, None)
         if endpoint is None:
+            await endpoints.remove(ident)
             return
+        await endpoints.retire(endpoint)
+        self._removals.spawn(endpoints.remove(ident))
         network = self._networks.find(endpoint.network)
         if network is None or not network.dealt_here:
             await self._ipam.free(endpoint.address.ip)

@@ -99,6 +99,7 @@ class ManagedPlugin:
         await self._background.stop()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._driver.stop()
         if self._announcer is not None:
             self._announcer.close()
 

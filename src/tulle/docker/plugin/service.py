@@ -105,6 +105,7 @@ class Plugin:
         wanted = await self._is_wanted()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._driver.stop()
         if self._lease is not None:
             self._lease.give_back(end=not wanted)
             if self._detour is not None:

@@ -83,6 +83,7 @@ class Links:
 
     made: dict[str, Endpoint] = field(default_factory=dict)
     mtus: dict[str, int] = field(default_factory=dict)
+    retired: list[str] = field(default_factory=list)
     broken: bool = False
 
     async def create(self, endpoint: Endpoint, mtu: int) -> int:
@@ -95,6 +96,9 @@ class Links:
     async def describe(self, endpoint: Endpoint) -> None:
         self.made[endpoint.ident] = endpoint
 
+    async def retire(self, endpoint: Endpoint) -> None:
+        self.retired.append(endpoint.ident)
+
     async def remove(self, ident: str) -> None:
         self.made.pop(ident, None)
 
@@ -106,7 +110,7 @@ class Docker:
         self.daemon = Addresses()
         self.records = Records()
         self.links = Links()
-        for name in ("create", "describe", "remove"):
+        for name in ("create", "describe", "retire", "remove"):
             monkeypatch.setattr(endpoints, name, getattr(self.links, name))
         self.announced: list[Endpoint] = []
         self.begin()

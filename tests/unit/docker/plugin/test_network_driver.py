@@ -25,6 +25,8 @@ async def test_a_container_joins_and_leaves(docker: Docker) -> None:
     assert docker.links.made[ONE].sandbox == BOX
     for call in ("Leave", "DeleteEndpoint", "DeleteEndpoint"):
         await docker.call(f"NetworkDriver.{call}", NetworkID="n1", EndpointID=ONE)
+    assert docker.links.retired == [ONE]
+    await docker.driver.stop()
     assert docker.links.made == {}
 
 

@@ -58,6 +58,7 @@ async def test_what_nobody_uses_goes_at_the_second_look(docker: Docker, upkeep: 
     assert docker.daemon.addresses == {"10.32.0.1", "10.32.0.2"}
     assert len(docker.daemon.names_removed) == 2
     await upkeep.look()
+    await docker.driver.stop()
     assert ONE not in docker.links.made
     assert docker.daemon.addresses == set()
 
