@@ -11,25 +11,25 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from bench.turns import Measure, in_turns, medians, paired_ratio
 from lab.container import Container
 from lab.host import Host
 from lab.lab import Lab
 from lab.namespace import Namespace
 from lab.wait import wait_until
 
-ROUNDS, SECONDS, PINGS = 7, 1.0, 1500
+ROUNDS, SECONDS, PINGS = 13, 1.0, 1500
 MTU = 1376
 SEGMENTING = (
     "tso", "gso", "tx-udp-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation"
 )  # fmt: skip
-Measure = Callable[[], float]
 
 
 def run() -> dict[str, Any]:
@@ -43,18 +43,13 @@ def run() -> dict[str, Any]:
         for wire in ("offloads on", "offloads off"):
             _set_offloads(hosts, wire == "offloads on")
             for streams in (1, 4):
-                figures[f"tcp, {streams} streams, {wire}"] = take_turns(
-                    {
-                        "tulle": lambda streams=streams: tcp(ours[0], ours[1], addresses[1], streams),
-                        "plain": lambda streams=streams: tcp(*plain, IPv4Address("10.77.0.2"), streams),
-                    }
+                figures[f"tcp, {streams} streams, {wire}"] = _beside_plain(
+                    partial(tcp, ours[0], ours[1], addresses[1], streams),
+                    partial(tcp, *plain, IPv4Address("10.77.0.2"), streams),
                 )
         _set_offloads(hosts, True)
-        figures["ping p50 in ms"] = take_turns(
-            {
-                "tulle": lambda: ping(ours[0], addresses[1]),
-                "plain": lambda: ping(plain[0], IPv4Address("10.77.0.2")),
-            }
+        figures["ping p50 in ms"] = _beside_plain(
+            partial(ping, ours[0], addresses[1]), partial(ping, plain[0], IPv4Address("10.77.0.2"))
         )
         figures["tcp, relayed"] = _relay(lab, hosts, ours, addresses)
     return {"figures": figures, "lines": _lines(figures)}
@@ -82,13 +77,10 @@ def _sees(one: Host, other: Host) -> bool:
     return any(row["State"] == "established" and f"({other.short})" in row["Info"] for row in rows)
 
 
-def take_turns(variants: Mapping[str, Measure]) -> dict[str, float]:
-    """The median of each variant; the order changes from round to round."""
-    values: dict[str, list[float]] = {name: [] for name in variants}
-    for number in range(ROUNDS):
-        for name in sorted(variants, reverse=bool(number % 2)):
-            values[name].append(variants[name]())
-    return {name: statistics.median(found) for name, found in values.items()}
+def _beside_plain(tulle: Measure, plain: Measure, rounds: int = ROUNDS) -> dict[str, float]:
+    """Both medians, and the ratio."""
+    values = in_turns({"tulle": tulle, "plain": plain}, rounds)
+    return {**medians(values), "ratio": paired_ratio(values, "tulle", "plain")}
 
 
 def tcp(client: Namespace, server: Namespace, address: IPv4Address, streams: int) -> float:
@@ -149,11 +141,11 @@ def _lines(figures: dict[str, dict[str, float]]) -> list[tuple[str, str, str, bo
     lines = []
     for name, figure in figures.items():
         if name.startswith("tcp,") and "plain" in figure:
-            ratio = figure["tulle"] / figure["plain"]
+            ratio = figure["ratio"]
             what = f"{name}: {figure['tulle']:.1f} Gbit/s against plain kernel VXLAN"
             lines.append((what, f"{ratio:.2f}", "at least 0.95", ratio >= 0.95))
     ping = figures["ping p50 in ms"]
-    ratio = ping["tulle"] / ping["plain"]
+    ratio = ping["ratio"]
     what = f"ping p50: {ping['tulle'] * 1000:.0f} µs against plain kernel VXLAN"
     lines.append((what, f"{ratio:.2f}", "at most 1.2", ratio <= 1.2))
     relay = figures["tcp, relayed"]

@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from bench.datapath import take_turns
 from bench.docker.ground import BRIDGE, TULLE, Ground, proxy_of
+from bench.turns import take_turns
 
 GOALS = {"network": 1.15, "proxy": 1.3}
 """Times the bridge, at most."""

@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from bench.datapath import take_turns
 from bench.docker.ground import BRIDGE, Box, Ground, proxy_of
+from bench.turns import take_turns
 from lab.engines import CLIENT
 from lab.wait import wait_until
 

@@ -3,8 +3,9 @@
 from ipaddress import IPv4Address
 from typing import Any
 
-from bench.datapath import ping, take_turns, tcp
+from bench.datapath import ping, tcp
 from bench.docker.ground import OVERLAY, TULLE, Box, Ground
+from bench.turns import take_turns
 from lab.wait import wait_until
 
 TCP_GOAL, PING_GOAL = 0.95, 1.1
