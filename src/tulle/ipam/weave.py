@@ -197,7 +197,8 @@ def _read_nicknames(value: Mapping[int, str]) -> dict[PeerName, str]:
 
 def clean_nickname(text: str) -> str:
     """A nickname that is safe to print: no control characters, not endless."""
-    return "".join(char for char in text[:_NICKNAME_LENGTH] if char.isprintable())
+    short = text[:_NICKNAME_LENGTH]
+    return short if short.isprintable() else "".join(filter(str.isprintable, short))
 
 
 def _read_claims(value: Mapping[tuple[int, int], dict[str, Any]]) -> dict[NodeId, Claims]:

@@ -10,13 +10,26 @@ from collections.abc import Iterable, Iterator
 from tulle.mesh.peername import UNKNOWN_PEER, PeerName
 from tulle.mesh.summary import PeerSummary
 
+_SPARSE = 16
+_IN_BYTE = [tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)]
+
 
 def bits(mask: int) -> Iterator[int]:
-    """The positions of the ones in ``mask``, lowest first."""
-    while mask:
-        low = mask & -mask
-        yield low.bit_length() - 1
-        mask ^= low
+    """The positions of the ones in ``mask``, lowest first.
+
+    Few are taken one by one, many by the byte: each operation on the whole mask costs by its length.
+    """
+    if mask.bit_count() * _SPARSE < mask.bit_length():
+        while mask:
+            low = mask & -mask
+            yield low.bit_length() - 1
+            mask ^= low
+        return
+    start = 0
+    for byte in mask.to_bytes((mask.bit_length() + 7) // 8, "little"):
+        for bit in _IN_BYTE[byte]:
+            yield start + bit
+        start += 8
 
 
 class Graph:

@@ -109,6 +109,11 @@ class Hearsay:
         """Peers with a description that came after this moment."""
         return frozenset(name for name, _ in self._latest(mono))
 
+    def came_after(self, name: PeerName, mono: float) -> bool:
+        """Whether our description of ``name`` came after this moment."""
+        source = self._sources.get(name)
+        return source is not None and source.at > mono
+
     def told_by(self, teller: PeerName, since: float) -> frozenset[PeerName]:
         """Peers with a description that ``teller`` gave us after this moment."""
         return frozenset(name for name, source in self._latest(since) if source.teller == teller)

@@ -258,9 +258,9 @@ class TopologyGossip:
         uids = {peer.name: peer.uid for peer in said}
         ours = self._topology.peers
         apart = [name for name in outdated if uids[name] != ours[name].uid]
-        young = self._hearsay.since(now.mono - ARRIVAL_SECONDS)
-        settled = self._audience.beyond(sender.peer, outdated) - young
-        self._hold(sender.peer, settled.union(apart), now)
+        lately = now.mono - ARRIVAL_SECONDS
+        settled = [name for name in outdated if not self._hearsay.came_after(name, lately)]
+        self._hold(sender.peer, self._audience.beyond(sender.peer, settled).union(apart), now)
 
     def _stand_in(self, teller: PeerName, lost: Iterable[PeerName], now: Instant) -> None:
         """``teller`` no longer reaches these peers: what it told us lately, it may not have told them."""
@@ -275,9 +275,9 @@ class TopologyGossip:
         pairs = [(theirs, known[theirs.name]) for theirs in said if theirs.name in known]
         odd = [(theirs, ours) for theirs, ours in pairs if not _same(theirs, ours)]
         self._knowledge.note_all(sender.peer, (ours.name for theirs, ours in pairs if _same(theirs, ours)))
-        arriving = self._hearsay.since(now.mono - ARRIVAL_SECONDS) if odd else frozenset()
+        lately = now.mono - ARRIVAL_SECONDS
         for theirs, ours in odd:
-            if ours.uid != theirs.uid or ours.name not in arriving:
+            if ours.uid != theirs.uid or not self._hearsay.came_after(ours.name, lately):
                 self._knowledge.doubt(sender.peer, theirs.name)
 
 

@@ -17,6 +17,9 @@ from tulle.sim.weight import allowance, weight
 WEIGHED_EVERY = 60.0
 """Seconds between two looks at how much a daemon keeps in memory."""
 
+WEIGHED_AT_ONCE = 50
+"""Daemons that are looked at in that time: all but those of large clusters, where they take turns."""
+
 
 class Violation(Exception):
     """Something that must never be is so."""
@@ -37,8 +40,9 @@ class Judge:
         self._seeds: tuple[PeerName, ...] = ()
         self.disks_lost = 0
         self._owned: dict[PeerName, list[Range]] = {}
-        self._weighed_at: dict[int, float] = {}
+        self._weigh_at: dict[int, float] = {}
         self._hosts = settings.hosts
+        self._turns = -(-settings.hosts // WEIGHED_AT_ONCE)
         self._removed: set[PeerName] = set()
         self.excuse = ""
         self.asked = 0
@@ -120,17 +124,20 @@ class Judge:
             raise Violation(
                 f"h{machine.number} spins: {daemon.turns} turns within a second of its own accord"
             )
-        if machine.now >= self._weighed_at.get(machine.number, 0.0) + WEIGHED_EVERY:
+        if machine.now >= self._weigh_at.get(machine.number, self._first_weighing(machine.number)):
             self.weigh(machine)
         ring = daemon.ipam.ring
         if ring is not self._rings.get(machine.number):
             self._rings[machine.number] = ring
             self._judge_ring(machine, ring)
 
+    def _first_weighing(self, number: int) -> float:
+        return (1 + number % self._turns) * WEIGHED_EVERY
+
     def weigh(self, machine: Machine) -> None:
         """What a daemon remembers is bounded by what there is to know, however long it runs."""
         assert machine.daemon is not None
-        self._weighed_at[machine.number] = machine.now
+        self._weigh_at[machine.number] = machine.now + self._turns * WEIGHED_EVERY
         most = allowance(machine.daemon, self._hosts + self.disks_lost, len(machine.waiting))
         weighs = weight(machine.daemon.node)
         if weighs > most:
