@@ -22,9 +22,11 @@ def medians(values: Values) -> dict[str, float]:
     return {name: statistics.median(found) for name, found in values.items()}
 
 
-def paired_ratio(values: Values, one: str, other: str) -> float:
-    """The median of the rounds' ratios: what changes from round to round does not enter into it."""
-    return statistics.median(a / b for a, b in zip(values[one], values[other], strict=True))
+def beside(ours: Measure, baseline: Measure, rounds: int = ROUNDS) -> dict[str, float]:
+    """Both medians, and the median of the rounds' ratios: drift of the machine does not enter into it."""
+    values = in_turns({"ours": ours, "baseline": baseline}, rounds)
+    ratios = [a / b for a, b in zip(values["ours"], values["baseline"], strict=True)]
+    return {**medians(values), "ratio": statistics.median(ratios)}
 
 
 def take_turns(variants: Mapping[str, Measure]) -> dict[str, float]:

@@ -1,13 +1,15 @@
 """TCP and ping between containers of two engines: tulle beside the overlay of the swarm."""
 
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Any
 
 from bench.datapath import ping, tcp
 from bench.docker.ground import OVERLAY, TULLE, Box, Ground
-from bench.turns import take_turns
+from bench.turns import beside
 from lab.wait import wait_until
 
+ROUNDS = 13
 TCP_GOAL, PING_GOAL = 0.95, 1.1
 
 
@@ -19,9 +21,8 @@ def run(ground: Ground) -> tuple[dict[str, Any], list[Any]]:
         for name, network in (("tulle", TULLE), ("overlay", OVERLAY))
     }
     figures = {f"tcp, {streams} streams": _tcp(ends, streams) for streams in (1, 4)}
-    figures["ping p50 in ms"] = take_turns(
-        {name: lambda pair=pair: ping(pair[0], _address(pair[1])) for name, pair in ends.items()}
-    )
+    ours, baseline = (partial(ping, pair[0], _address(pair[1])) for pair in ends.values())
+    figures["ping p50 in ms"] = beside(ours, baseline)
     for pair in ends.values():
         for box in pair:
             box.remove()
@@ -35,9 +36,8 @@ def _tcp(ends: dict[str, tuple[Box, Box]], streams: int) -> dict[str, float]:
                 client.run("ping", "-c", "1", "-W", "1", server.address, check=False).returncode == 0
             )
         )
-    return take_turns(
-        {name: lambda pair=pair: tcp(*pair, _address(pair[1]), streams) for name, pair in ends.items()}
-    )
+    ours, baseline = (partial(tcp, *pair, _address(pair[1]), streams) for pair in ends.values())
+    return beside(ours, baseline, ROUNDS)
 
 
 def _address(box: Box) -> IPv4Address:
@@ -47,11 +47,11 @@ def _address(box: Box) -> IPv4Address:
 def _lines(figures: dict[str, dict[str, float]]) -> list[Any]:
     lines = []
     for name, figure in figures.items():
-        ratio = figure["tulle"] / figure["overlay"]
+        ratio = figure["ratio"]
         if name.startswith("tcp"):
-            what = f"{name}, two engines: {figure['tulle']:.1f} Gbit/s against Docker's overlay"
+            what = f"{name}, two engines: {figure['ours']:.1f} Gbit/s against Docker's overlay"
             lines.append((what, f"{ratio:.2f}", f"at least {TCP_GOAL:g}", ratio >= TCP_GOAL))
         else:
-            what = f"ping p50, two engines: {figure['tulle'] * 1000:.0f} µs against Docker's overlay"
+            what = f"ping p50, two engines: {figure['ours'] * 1000:.0f} µs against Docker's overlay"
             lines.append((what, f"{ratio:.2f}", f"at most {PING_GOAL:g}", ratio <= PING_GOAL))
     return lines
