@@ -1,14 +1,16 @@
 """How much a node keeps in memory: everything that it holds in collections, counted."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from tulle.sim.daemon import Daemon
 
 _COLLECTIONS = (list, tuple, set, frozenset, deque)
+_TEXTS = frozenset((bytes, bytearray, str))
+_ATOMS = frozenset((int, float, bool, type(None)))
 _BYTES_PER_THING = 64
-
 
 _AT_ALL, _PER_HOST, _PER_PATH, _PER_FACT = 1000, 300, 500, 30
 
@@ -32,31 +34,34 @@ def weight(node: object) -> int:
     total, waiting = 0, [node]
     while waiting:
         thing = waiting.pop()
-        if id(thing) in seen:
+        kind: Any = type(thing)
+        if kind in _ATOMS or id(thing) in seen:
             continue
         seen.add(id(thing))
-        if isinstance(thing, bytes | bytearray | str):
-            total += len(thing) // _BYTES_PER_THING
+        if kind in _TEXTS:
+            total += len(thing) // _BYTES_PER_THING  # type: ignore[arg-type]
             continue
-        inside = list(_inside(thing))
-        if isinstance(thing, (*_COLLECTIONS, Mapping)):
-            total += len(inside)
+        counts, look = _reader(kind)
+        inside = look(thing)
+        total += len(inside) if counts else 0
         waiting += inside
     return total
 
 
-def _inside(thing: Any) -> Iterator[object]:
-    if isinstance(thing, Mapping):
-        yield from thing.keys()
-        yield from thing.values()
-    elif isinstance(thing, _COLLECTIONS):
-        yield from thing
-    elif _is_ours(type(thing)):
-        yield from getattr(thing, "__dict__", {}).values()
-        for kind in type(thing).__mro__:
-            for slot in getattr(kind, "__slots__", ()):
-                if hasattr(thing, slot):
-                    yield getattr(thing, slot)
+@cache
+def _reader(kind: type) -> tuple[bool, Callable[[Any], list[object]]]:
+    """Whether things of this kind are collections, and how to look inside: it is the same for all of them."""
+    if issubclass(kind, Mapping):
+        return True, lambda thing: [*thing.keys(), *thing.values()]
+    if issubclass(kind, _COLLECTIONS):
+        return True, list
+    if not _is_ours(kind):
+        return False, lambda thing: []
+    slots = [slot for base in kind.__mro__ for slot in getattr(base, "__slots__", ())]
+    return False, lambda thing: [
+        *getattr(thing, "__dict__", {}).values(),
+        *(getattr(thing, slot) for slot in slots if hasattr(thing, slot)),
+    ]
 
 
 def _is_ours(kind: type) -> bool:
