@@ -66,6 +66,10 @@ class Directory:
         """Whether some name lies below this one, so that it exists although it has no address."""
         return name in self._parents
 
+    def exists(self, name: bytes) -> bool:
+        """Whether this name or one below it has an address."""
+        return name in self._by_name or name in self._parents
+
     def named(self, name: bytes) -> list[Key]:
         """The entries of one name."""
         return list(self._by_name.get(name, ()))

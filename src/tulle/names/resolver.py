@@ -10,6 +10,7 @@ from random import Random
 import dns.rcode
 
 from tulle.names.hostname import is_inside, reverse_address, wire_form
+from tulle.names.missing import Missing
 from tulle.names.nameserver import Nameserver
 from tulle.names.question import (
     AAAA,
@@ -29,9 +30,6 @@ from tulle.names.reply import Addresses, Positive, Replies, is_no_name
 _LARGEST_TCP = 65535
 _READY = 1 << 15
 """Queries whose answer is kept ready. When there are more, all are forgotten: redoing one is cheap."""
-
-_READY_MISSES = 1 << 14
-"""The same for names that do not exist. When there are more, they are worked out each time."""
 
 _HOST_TYPES = frozenset({A, AAAA, ANY})
 _NO_RECORDS = frozenset({41, *range(249, 255)})
@@ -57,16 +55,15 @@ class Resolver:
         self._generation = self._directory.generation
         self._addresses: dict[bytes, Addresses] = {}
         self._ready: dict[bytes, bytes | Positive] = {}
-        self._misses: dict[bytes, bytes] = {}
+        self._missing = Missing(self._directory, self._domain)
 
     def answer_udp(self, query: bytes) -> bytes | Verdict:
         """The answer to ``query``, or what else to do with it. Any bytes may come; nothing is raised."""
         if self._generation != self._directory.generation:
             self._forget()
-        rest = query[2:]
-        ready = self._ready.get(rest) or self._misses.get(rest)
+        ready = self._ready.get(query[2:])
         if ready is None:
-            return self._work_out(query, tcp=False)
+            return self._missing.answer(query) or self._work_out(query, tcp=False)
         return query[:2] + (ready if isinstance(ready, bytes) else ready.deal())
 
     def answer_tcp(self, query: bytes) -> bytes | Verdict:
@@ -79,7 +76,6 @@ class Resolver:
         self._generation = self._directory.generation
         self._addresses.clear()
         self._ready.clear()
-        self._misses.clear()
 
     def _work_out(self, query: bytes, tcp: bool) -> bytes | Verdict:
         try:
@@ -96,18 +92,16 @@ class Resolver:
         return query[:2] + (found if isinstance(found, bytes) else found.deal())
 
     def _keep(self, query: bytes, question: Question, found: bytes | Positive) -> None:
-        """Keep an answer ready for the next query of the same bytes.
-
-        There is an end of the names that exist but none of those that do not, and whoever asks for random
-        ones must not push out what is useful: the two are apart, and the second does not take turns.
-        """
+        """Keep an answer ready for the next query of the same bytes, unless the name does not exist: whoever
+        asks for random ones must not push out what is useful."""
+        if not _comes_again(query, question):
+            return
         if isinstance(found, bytes) and is_no_name(found):
-            if len(self._misses) < _READY_MISSES and _comes_again(query, question):
-                self._misses[query[2:]] = found
-        elif _comes_again(query, question):
-            if len(self._ready) >= _READY:
-                self._ready.clear()
-            self._ready[query[2:]] = found
+            self._missing.learn(query, found)
+            return
+        if len(self._ready) >= _READY:
+            self._ready.clear()
+        self._ready[query[2:]] = found
 
     def _find(self, question: Question, limit: int) -> bytes | Positive | Verdict:
         name = question.name

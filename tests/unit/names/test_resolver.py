@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from names.builders import OTHER, START, entry, ip, nameserver
+from tulle.names import missing, weave
 from tulle.names import resolver as module
-from tulle.names import weave
 from tulle.names.nameserver import Nameserver
 from tulle.names.resolver import Resolver, Verdict
 
@@ -237,13 +237,13 @@ def test_a_missing_name_is_found_once_it_is_there() -> None:
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_READY", 10)
-    monkeypatch.setattr(module, "_READY_MISSES", 10)
+    monkeypatch.setattr(missing, "_MOST", 10)
     asked = resolver()
     for number in range(50):
         ask(asked, "db.tulle.internal.", "AAAA", use_edns=0, payload=1000 + number)
-        ask(asked, f"none{number}.tulle.internal.")
+        ask(asked, f"none{'x' * number}.tulle.internal.")
         assert len(asked._ready) <= 10
-        assert len(asked._misses) <= 10
+        assert len(asked._missing._ways) <= 10
 
 
 def test_names_that_do_not_exist_push_out_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +264,7 @@ def test_what_never_comes_again_is_not_kept() -> None:
         ask(asked, name, "TXT")
         ask(asked, name, tcp=True)
     assert not asked._ready
-    assert not asked._misses
+    assert not asked._missing._ways
 
 
 # -- hostile bytes -----------------------------------------------------------------------------------------
