@@ -15,7 +15,6 @@ from lab.namespace import Namespace
 from netns.support import Run, link, shown
 from tulle.host.attachments import Attachment
 from tulle.host.container import find_container
-from tulle.host.neighbours import who_has
 from tulle.host.ports import Ports
 from tulle.host.veth import SLIGHTER, WHOLE, Wiring, attach
 
@@ -225,13 +224,3 @@ def test_an_address_that_moves_is_reachable_at_once(life: Life, make_container: 
 
     asks, old, new = (make_container() for _ in range(3))
     life(work)
-
-
-def test_whether_an_address_is_in_use(life: Life, container: Space) -> None:
-    async def work(ports: Ports) -> None:
-        made = await ports.attach(await find_container(container.reference), [ONE])
-        assert await who_has("tulle", ONE.ip, wait=5) == made.mac
-        assert await who_has("tulle", TWO.ip, wait=0.01) is None
-
-    life(work)
-    assert link(container, "tulle0")["operstate"] == "UP"

@@ -1,4 +1,4 @@
-"""ARP on the bridge: telling everybody who has an address now, and asking whether anybody has.
+"""ARP on the bridge: telling everybody who has an address now.
 
 Frames are sent through the bridge in the name of the container, so nothing need be opened inside it. They
 reach every port, and so the carriers and the other hosts.
@@ -16,7 +16,7 @@ _ARP = 0x0806
 _EVERYBODY = b"\xff" * 6
 _NOBODY = bytes(6)
 _FRAME = struct.Struct("!6s6sHHHBBH6s4s6s4s")
-_REQUEST, _REPLY = 1, 2
+_REQUEST = 1
 _AGAIN = 1.2
 """Seconds between the two announcements: a neighbour ignores news for one second after the last."""
 
@@ -59,49 +59,9 @@ class Announcer:
                 return
 
 
-async def who_has(bridge: str, address: IPv4Address, wait: float = 0.2, tries: int = 2) -> str | None:
-    """The hardware address of whoever answers for ``address`` on the bridge, or None.
-
-    Asks ``tries`` times and waits ``wait`` seconds each time; nobody learns anything from the question.
-    """
-    asking = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
-    loop = asyncio.get_running_loop()
-    try:
-        asking.bind((bridge, _ARP))
-        own = asking.getsockname()[4]
-        for _ in range(tries):
-            asking.send(_frame(_REQUEST, own, IPv4Address(0), address))
-            try:
-                async with asyncio.timeout(wait):
-                    while True:
-                        answer = owner_in(await loop.sock_recv(asking, 2048), address)
-                        if answer is not None:
-                            return answer
-            except TimeoutError:
-                continue
-        return None
-    finally:
-        await asyncio.to_thread(asking.close)
-
-
 def announcement(address: IPv4Address, mac: str) -> bytes:
-    """The broadcast frame that says ``mac`` has ``address``."""
-    return _frame(_REQUEST, bytes.fromhex(mac.replace(":", "")), address, address)
-
-
-def owner_in(frame: bytes, address: IPv4Address) -> str | None:
-    """The hardware address that an ARP frame gives for ``address``, or None if it speaks of another."""
-    if len(frame) < _FRAME.size:
-        return None
-    _dst, _src, kind, hardware, protocol, _sizes, _size, operation, mac, sender, *_ = _FRAME.unpack_from(
-        frame
-    )
-    if (kind, hardware, protocol) != (_ARP, 1, 0x0800) or operation not in (_REQUEST, _REPLY):
-        return None
-    return mac.hex(":") if sender == address.packed else None
-
-
-def _frame(operation: int, mac: bytes, sender: IPv4Address, target: IPv4Address) -> bytes:
+    """The broadcast frame (an ARP request for its own address) that says ``mac`` has ``address``."""
+    sender = bytes.fromhex(mac.replace(":", ""))
     return _FRAME.pack(
-        _EVERYBODY, mac, _ARP, 1, 0x0800, 6, 4, operation, mac, sender.packed, _NOBODY, target.packed
+        _EVERYBODY, sender, _ARP, 1, 0x0800, 6, 4, _REQUEST, sender, address.packed, _NOBODY, address.packed
     )

@@ -95,8 +95,3 @@ class IpamStatus:
     strays: tuple[StrayStatus, ...]
     unsaved: bool
     """Whether the disk refused the last write: nothing new is handed out until it works again."""
-
-    @property
-    def unreachable_addresses(self) -> int:
-        """Addresses owned by peers that cannot be reached now."""
-        return sum(owner.addresses for owner in self.owners if not owner.known)

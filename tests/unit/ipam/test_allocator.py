@@ -495,7 +495,6 @@ def test_status_shows_ring_owners_and_what_waits() -> None:
     )
     assert (second.peer, second.known) == (B, False)
     assert [(owner.peer, owner.used) for owner in status.owners] == [(A, 1), (B, 0)]
-    assert status.unreachable_addresses == 128
     (claim,) = status.pending_claims
     assert (claim.ident, claim.waits_for) == ("b", (B,))
     assert any("rmpeer" in line.text for line in desk.logs)
