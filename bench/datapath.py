@@ -148,15 +148,3 @@ def _lines(figures: dict[str, dict[str, float]]) -> list[tuple[str, str, str, bo
     what = f"tcp relayed by a third host: {relay['relayed']:.1f} Gbit/s against direct"
     lines.append((what, f"{ratio:.2f}", "at least 0.5", ratio >= 0.5))
     return lines
-
-
-def main() -> None:
-    """Print what was measured."""
-    result = run()
-    print(json.dumps(result["figures"], indent=1))
-    for what, figure, goal, met in result["lines"]:
-        print(f"{figure:>6}  {goal:<14} {'met' if met else 'NOT MET':<8} {what}")
-
-
-if __name__ == "__main__":
-    main()

@@ -204,15 +204,3 @@ def _lines(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[tup
         what = f"sleeve, {variant}, ping p50: milliseconds more than between hosts"
         lines.append((what, f"{added:.2f}", f"at most {PING_GOAL}", added <= PING_GOAL))
     return lines
-
-
-def main() -> None:
-    """Print what was measured."""
-    result = run()
-    print(json.dumps(result["figures"], indent=1))
-    for what, figure, goal, met in result["lines"]:
-        print(f"{figure:>6}  {goal:<14} {'met' if met else 'NOT MET':<8} {what}")
-
-
-if __name__ == "__main__":
-    main()
