@@ -1,7 +1,9 @@
 """Leaving: all ranges of this peer go to another, the heir, who says that it has heard of it.
 
 Hosts may leave at the same moment, and hand what they have to each other. Whoever gets something while it
-leaves passes it on; and not to anybody of whom it sees that they give everything away, too.
+leaves passes it on; and not to anybody of whom it sees that they give everything away, too. And it stays
+until all others have shown that they know it to be leaving: whatever they gave it before that is in the ring
+that they show, and nothing comes after.
 """
 
 import math
@@ -16,7 +18,10 @@ from tulle.ipam.territory import Territory
 from tulle.mesh.peername import PeerName
 
 PATIENCE = 3.0
-"""Seconds that an heir has to say that it knows."""
+"""Seconds that an heir has to say that it knows, and all others as well."""
+
+MAX_ASKED = 64
+"""Peers that are asked at a time whether they know that we leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,10 @@ class Leaving:
         self._heir: PeerName | None = None
         self._given: dict[int, Entry] = {}
         """Arcs that were given away as these entries, and of which their heir has not said that it knows."""
+        self._handed: dict[int, Entry] = {}
+        """All that were given away; who knows of them all gives us nothing any more."""
+        self._unaware: set[PeerName] = set()
+        """Peers that may not know."""
         self._until = math.inf
         self.begun = False
 
@@ -79,12 +88,14 @@ class Leaving:
             self._hand_over(now)
 
     def answered(self, peer: PeerName, theirs: Ring | None) -> None:
-        """A peer has shown us its ring."""
+        """A peer has shown us its ring, which was merged."""
         known = {} if theirs is None else {entry.token: entry.version for entry in theirs.entries}
         for token, entry in list(self._given.items()):
             if entry.peer == peer and known.get(token, -1) >= entry.version:
                 del self._given[token]
-        if not self._given:
+        if all(known.get(token, -1) >= entry.version for token, entry in self._handed.items()):
+            self._unaware.discard(peer)
+        if not (self._given or self._unaware or self._owns()):
             self._finish(True)
 
     def tick(self, now: Instant) -> None:
@@ -106,15 +117,18 @@ class Leaving:
             return
         mine = {entry.token for entry in self._territory.ring.entries if entry.peer == self._territory.me}
         self._territory.transfer(self._territory.me, self._heir)
-        self._given |= {entry.token: entry for entry in self._territory.ring.entries if entry.token in mine}
+        given = {entry.token: entry for entry in self._territory.ring.entries if entry.token in mine}
+        self._given |= given
+        self._handed |= given
         self._gave(now)
         self._ask(now)
 
     def _ask(self, now: Instant) -> None:
-        """Everybody who was given something, and has not said so."""
+        """Everybody: who was given something whether they know, and the others whether they gave us more."""
         self._until = now.mono + PATIENCE
-        for heir in sorted({entry.peer for entry in self._given.values()}):
-            self._tell(heir, now)
+        self._unaware = set(sorted(self._directory.reachable - self._relieved)[:MAX_ASKED])
+        for peer in sorted(self._unaware.union(entry.peer for entry in self._given.values())):
+            self._tell(peer, now)
 
     def _finish(self, confirmed: bool) -> None:
         self._until = math.inf

@@ -51,16 +51,42 @@ class Desk:
         return results[0] if results else None  # type: ignore[return-value]
 
 
-def test_the_heir_must_say_that_it_knows() -> None:
+def test_all_must_show_that_they_know() -> None:
     desk = Desk(B, C, D)
     unaware = desk.land.ring
     desk.start()
     assert desk.land.ring.owners == {B, C, D}
-    assert desk.told == [B]
+    assert desk.told == [B, C, D]
     desk.leaving.answered(B, unaware)
     desk.show(C)
+    desk.show(D)
     assert desk.result() is None
     desk.show(B)
+    assert desk.result() == Left(B, confirmed=True)
+
+
+def test_the_heir_s_word_is_enough_if_others_say_nothing() -> None:
+    desk = Desk(B, C)
+    desk.start()
+    desk.show(B)
+    assert desk.result() is None
+    desk.leaving.tick(NOW.later(PATIENCE))
+    assert desk.result() == Left(B, confirmed=True)
+
+
+def test_whoever_gave_us_something_before_it_knew_has_that_passed_on() -> None:
+    """C shows in one message that it knows, and that it gave us its share before (``two-leave-at-once``)."""
+    desk = Desk(B, C)
+    theirs = desk.land.ring.transfer(C, A)
+    desk.start()
+    desk.show(B)
+    desk.land.merge(theirs)
+    desk.show(C)
+    assert desk.result() is None
+    desk.hear(desk.land.ring.transfer(D, B))
+    assert desk.land.ring.owners == {B}
+    desk.show(B)
+    desk.show(C)
     assert desk.result() == Left(B, confirmed=True)
 
 
@@ -96,9 +122,10 @@ def test_what_comes_from_one_who_leaves_too_goes_to_another() -> None:
     theirs = desk.land.ring.transfer(B, A)
     desk.start()
     desk.hear(theirs)
-    assert desk.told == [B, B, C]
+    assert desk.told == [B, C, D, B, C, D]
     assert desk.land.ring.owners == {B, C, D}
     desk.show(C)
+    desk.show(D)
     assert desk.result() is None
     desk.show(B)
     assert desk.result() == Left(C, confirmed=True)
