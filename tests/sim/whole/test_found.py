@@ -47,8 +47,8 @@ def test_hosts_that_lost_all_find_each_other_without_the_one_they_were_told_of(s
 
 @pytest.mark.parametrize("seed", [57, 58, 1000])
 def test_two_who_leave_at_once_do_not_end_up_with_all_of_it(seed: int) -> None:
-    """They handed what they had to each other, and it was nobody's (``disaster``, 5022); or one gave it to the
-    other that had left already (1000).
+    """They handed what they had to each other, and it was nobody's (``disaster``, 5022); or one gave it
+    to the other that had left already (1000).
     """
     assert run(SCENARIOS["two-leave-at-once"], seed).failure == ""
 

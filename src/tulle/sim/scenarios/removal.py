@@ -124,9 +124,18 @@ def two_leave_at_once(plan: Plan) -> None:
     """Two hosts leave at the same moment, and hand each other what they have: all of it belongs to those who
     stay afterwards.
     """
-    size = plan.rng.randrange(3, 6)
+    _leave_at_once(plan, plan.rng.randrange(3, 6), 2)
+
+
+@scenario("most-leave-at-once", "4.5", "S50")
+def most_leave_at_once(plan: Plan) -> None:
+    """The same with three or four of six hosts."""
+    _leave_at_once(plan, 6, plan.rng.choice((3, 4)))
+
+
+def _leave_at_once(plan: Plan, size: int, count: int) -> None:
     _busy_cluster(plan, size)
-    gone = plan.rng.sample(plan.hosts, 2)
+    gone = plan.rng.sample(plan.hosts, count)
     for host in gone:
         plan.do(Reset(host))
         plan.wait(plan.rng.choice((0.0, 0.001, 0.003, 0.01, 0.1)))
