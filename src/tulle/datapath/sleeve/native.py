@@ -22,7 +22,7 @@ from tulle.errors import BadMessage
 from tulle.instant import Instant
 from tulle.mesh.ratelimit import TokenBucket
 
-STANDBY_PACE = 7
+STANDBY_PACE = 10
 """Intervals of ``EchoJudge`` between two questions while frames go another way; NATs forget much later."""
 IDLE_PACE = 2
 """The same while no frames flow, on all but the first few paths."""

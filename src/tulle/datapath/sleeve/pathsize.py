@@ -19,7 +19,7 @@ LIKELY = (652, 1232, 1352, 1372, 1392, 1400, 1412, 1422, 1444, 1452, 1464, 1472,
 """UDP payloads of the MTUs one meets: jumbo, Ethernet, PPPoE, tunnels of all kinds, IPv6's least."""
 
 CONFIRM = 0.5
-CONFIRM_IDLE = 10.0
+CONFIRM_IDLE = 20.0
 SEARCH_AGAIN = 10.0
 SEARCH_AGAIN_IDLE = 60.0
 SHRUNK_AFTER = 3
