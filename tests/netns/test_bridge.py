@@ -60,7 +60,8 @@ def resolver_state(host: Namespace) -> tuple[list[str], list[str], int]:
         for info in seen["addr_info"]
         if info["scope"] == "link"
     ]
-    rules = [rule["src"] for rule in shown(host, "rule") if rule.get("table") == "6783"]
+    to_table = [rule for rule in shown(host, "rule") if rule.get("table") == "6783"]
+    rules = [rule["src"] for rule in to_table if "fwmark" not in rule]
     return addresses, rules, len(shown(host, "route", "show", "table", "6783"))
 
 

@@ -5,7 +5,7 @@ comes, and survive its end; and one that fails takes none of the others with it.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
@@ -24,8 +24,10 @@ from tulle.docker.records import Memberships
 from tulle.docker.watch import Watch
 from tulle.errors import UserError
 from tulle.host import resolv_conf
+from tulle.host.routed import Routed
 from tulle.host.store import Change, Record, Store
 
+Route = Callable[[Routed], Awaitable[None]]
 _KIND, _SOCKET = "docker", "socket"
 log = logging.getLogger(__name__)
 
@@ -74,21 +76,34 @@ class Docker:
 
 
 def services_of(
-    docker: Docker, daemon: DaemonApi, options: LaunchOptions, store: Store, records: Iterable[Record]
+    docker: Docker,
+    daemon: DaemonApi,
+    options: LaunchOptions,
+    store: Store,
+    records: Iterable[Record],
+    route: Route,
 ) -> Sequence[Service]:
-    """What this daemon offers to Docker: the network plugin, the proxy."""
+    """What this daemon offers to Docker: the network plugin, the proxy.
+
+    ``route`` has the host be the gateway of networks.
+    """
     services: list[Service] = []
     if options.plugin_v2:
         services.append(_managed(docker, daemon, options, store, records))
     elif not options.no_plugin:
-        services.append(_plugin(docker, daemon, options, store, records))
+        services.append(_plugin(docker, daemon, options, store, records, route))
     if not options.no_proxy:
         services.append(_proxy(docker, daemon, options))
     return services
 
 
 def _plugin(
-    docker: Docker, daemon: DaemonApi, options: LaunchOptions, store: Store, records: Iterable[Record]
+    docker: Docker,
+    daemon: DaemonApi,
+    options: LaunchOptions,
+    store: Store,
+    records: Iterable[Record],
+    route: Route,
 ) -> Plugin:
     dns = daemon.dns
     resolver = dns.address if dns is not None and dns.port == 53 else None
@@ -100,7 +115,7 @@ def _plugin(
         resolv_conf=Path(options.resolv_conf),
         name=options.plugin_name,
     )
-    plugin = Plugin(docker.engine, daemon, store, records, places)
+    plugin = Plugin(docker.engine, daemon, store, records, places, route)
     docker.watch.add(plugin)
     docker.plugin = plugin
     return plugin

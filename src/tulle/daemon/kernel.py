@@ -32,6 +32,7 @@ from tulle.host.firewall import Firewall
 from tulle.host.groups_watch import GroupWatch, Joined
 from tulle.host.netlink import KernelRefused
 from tulle.host.ports import Ports
+from tulle.host.routed import Gateway, Routed
 from tulle.host.rules import FirewallConfig
 from tulle.host.sleeve.sleeve import Sleeve
 from tulle.host.sleeve.weave import WeaveFormat
@@ -143,6 +144,10 @@ class Kernel:
             sysctl.trigger("ipv4/route/flush")
         except UserError as error:
             log.warning("%s; tunnels over paths that have become wider will wait for ten minutes", error)
+
+    async def route(self, routed: Routed) -> None:
+        """Be the gateway of exactly these networks. Raises UserError."""
+        await self._firewall.set_routed(routed)
 
     def watch_groups(self, take: Callable[[Joined], None]) -> None:
         """Call ``take`` from now on with the multicast groups that have listeners here."""
@@ -299,7 +304,15 @@ class Plan:
         open_subnets = options.trusted_subnets if options.password else (IPv4Network("0.0.0.0/0"),)
         return cls(
             BridgeConfig(options.bridge, mac, options.mtu, resolver),
-            FirewallConfig(options.bridge, options.port, closed_ports(options), resolver),
+            FirewallConfig(
+                options.bridge,
+                options.port,
+                closed_ports(options),
+                resolver,
+                gateway=None
+                if resolver is None
+                else Gateway(options.bridge, mac, resolver, options.ipalloc_range),
+            ),
             Wiring(
                 bridge=options.bridge,
                 interface=options.interface,

@@ -150,7 +150,7 @@ async def _begin(options: LaunchOptions, ends: AsyncExitStack) -> Daemon:
     await api.start()
     ends.push_async_callback(api.stop)
     if docker is not None:
-        docker.add(*services_of(docker, daemon, options, store, records))
+        docker.add(*services_of(docker, daemon, options, store, records, kernel.route))
         ends.push_async_callback(docker.stop)
         await docker.start()
     kernel.ephemeral = False

@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 from tulle.errors import UserError
-from tulle.host import netlink, sysctl
+from tulle.host import marks, netlink, sysctl
 from tulle.host.netlink import KernelRefused, Request, Rtnl
 
 DEFAULT_RESOLVER = IPv4Address("169.254.53.53")
@@ -147,7 +147,7 @@ def _configure(rtnl: Rtnl, config: BridgeConfig, link: Any) -> None:
             netlink.set_link(index, changes, up=True),
         ]
     )
-    _set_resolver(rtnl, index, config.resolver)
+    _set_resolver(rtnl, index, config)
 
 
 _TIMERS = (
@@ -172,12 +172,14 @@ def _settings(name: str) -> dict[str, str]:
     """Answer ARP for the bridge's own addresses only, and believe nothing that a container advertises.
 
     The bridge has an IPv6 address of its own on the link, whatever the host's habits are: by that it asks who
-    listens to which IPv6 groups. The firewall keeps containers from using it for more.
+    listens to which IPv6 groups. The firewall keeps containers from using it for more. Where packets come
+    from is judged by their marks too: see ``tulle.host.marks``.
     """
     return {
         f"ipv4/conf/{name}/arp_ignore": "1",
         f"ipv4/conf/{name}/accept_redirects": "0",
         f"ipv4/conf/{name}/send_redirects": "0",
+        f"ipv4/conf/{name}/src_valid_mark": "1",
         f"ipv6/conf/{name}/disable_ipv6": "0",
         f"ipv6/conf/{name}/addr_gen_mode": "0",
         f"ipv6/conf/{name}/accept_ra": "0",
@@ -186,11 +188,14 @@ def _settings(name: str) -> dict[str, str]:
     }
 
 
-def _set_resolver(rtnl: Rtnl, index: int, resolver: IPv4Address | None) -> None:
+def _set_resolver(rtnl: Rtnl, index: int, config: BridgeConfig) -> None:
     """Have the resolver's address, its rule and its route, and those of no earlier resolver."""
+    resolver = config.resolver
     stale = [source for source in _ruled_sources(rtnl) if source != resolver]
     removals = [netlink.delete_address(index, IPv4Interface(source)) for source in stale]
     rtnl.send([*removals, *(_rule(netlink.DELRULE, source) for source in stale)])
+    kind = netlink.DELRULE if resolver is None else netlink.NEWRULE
+    rtnl.send(marks.rules(kind, config.name, RESOLVER_TABLE))
     if resolver is not None:
         rtnl.send(
             [
@@ -221,6 +226,7 @@ def _rule(kind: int, source: IPv4Address) -> Request:
 def _remove(name: str) -> None:
     with Rtnl() as rtnl:
         rtnl.send([_rule(netlink.DELRULE, source) for source in _ruled_sources(rtnl)])
+        rtnl.send(marks.rules(netlink.DELRULE, name, RESOLVER_TABLE))
         link = rtnl.get(netlink.get_link(name))
         if link is not None:
             rtnl.send([netlink.delete_link(link["index"])])

@@ -7,6 +7,7 @@ outer end's alias says what it is, and there is no other list.
 
 import asyncio
 import errno
+import os
 import re
 import secrets
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 from tulle.errors import UserError
 from tulle.host import netlink, sysctl
 from tulle.host.bridge import bridge_index
+from tulle.host.namespace import enter, in_new_thread
 from tulle.host.neighbours import Announcer
 from tulle.host.netlink import KernelRefused, Request, Rtnl
 
@@ -129,6 +131,14 @@ def announce(endpoint: Endpoint, announcer: Announcer | None) -> None:
             announcer.announce([endpoint.address.ip], endpoint.mac, index)
 
 
+async def has_way_out(sandbox: str) -> bool:
+    """Whether a container has a default route. Before it has begun, there is no namespace to look into."""
+    try:
+        return await in_new_thread(lambda: _has_default_route(sandbox))
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.EINVAL)
+
+
 async def join_again(found: Found) -> None:
     """Make the outer end a port of the bridge, which is new. Raises UserError."""
     port = [("IFLA_MASTER", bridge_index(found.endpoint.bridge))]
@@ -166,6 +176,17 @@ def _create(endpoint: Endpoint, mtu: int) -> int:
 
 
 _IPV6 = (("disable_ipv6", "1"), ("accept_ra", "0"))
+
+
+def _has_default_route(sandbox: str) -> bool:
+    space = os.open(sandbox, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        enter(space)
+    finally:
+        os.close(space)
+    with Rtnl() as rtnl:
+        routes = rtnl.dump(Request(netlink.GETROUTE, 0, {"family": socket.AF_INET}, []))
+    return any(route["dst_len"] == 0 and route["table"] == netlink.MAIN_TABLE for route in routes)
 
 
 _GONE = frozenset({errno.ENODEV})

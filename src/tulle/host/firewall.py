@@ -1,7 +1,7 @@
 """Keeping the host's nftables table as it should be, also when somebody else flushes it.
 
-nft is asked to look as often as somebody removes something of ours or changes a hooked chain, but not more
-often than a few times a second, and now and then in any case.
+nft is asked to look as often as somebody removes something of ours, changes a hooked chain or puts a rule
+into one that forwards, but not more often than a few times a second, and now and then in any case.
 """
 
 import asyncio
@@ -9,13 +9,16 @@ import contextlib
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 
 from tulle.errors import UserError
 from tulle.host import foreign, legacy, nft, rules
+from tulle.host.admitted import Admitted
 from tulle.host.news import NETFILTER, NFTABLES, News, attributes, messages
 from tulle.host.nft import Command, NftRefused
-from tulle.host.rules import PEERS_4, PEERS_6, Exposed, FirewallConfig
+from tulle.host.routed import ROUTED, UNROUTED, Routed, parse_members, uplink_bridges
+from tulle.host.rules import PEERS_4, PEERS_6, Exposed, FirewallConfig, Wanted
 
 _log = logging.getLogger(__name__)
 
@@ -24,8 +27,9 @@ _GENERIC = 4
 _INET = b"\x01"
 _REMOVALS = {10 << 8 | kind for kind in (2, 5, 8, 11, 14)}
 """Table, chain, rule, set and element deleted."""
-_NEWCHAIN = 10 << 8 | 3
-_TABLE_NAME, _HOOK = 1, 4
+_NEWCHAIN, _NEWRULE = 10 << 8 | 3, 10 << 8 | 6
+_TABLE_NAME, _CHAIN_OF_RULE, _HOOK = 1, 2, 4
+_FORWARDING = b"FORWARD\0"
 _SILENT_INTERVAL = 10.0
 """Seconds between looks at what changes without a word."""
 
@@ -42,20 +46,21 @@ class Firewall:
         self.remade = 0
         self._interval = interval
         self._peers: frozenset[str] = frozenset()
-        self._exposed: tuple[Exposed, ...] = ()
+        self._wanted = Wanted()
         self._turn = asyncio.Lock()
         self._look = asyncio.Event()
         self._news: News | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self, exposed: Sequence[Exposed] = ()) -> None:
-        """Load the table and begin to watch it. Peers that it lets in from earlier stay let in.
+        """Load the table and begin to watch it. What it says of peers and networks from earlier stays.
 
         Raises UserError if there is no nft, or it refuses.
         """
-        self._exposed = tuple(exposed)
         async with self._turn:
-            self._peers = _listed_peers(await self._list())
+            listed = await self._list()
+            self._peers = _listed_peers(listed)
+            self._wanted = Wanted(tuple(exposed), _listed_routed(listed))
             await self._load()
         self._news = News(NETFILTER, NFTABLES, self._hear, self._look.set)
         self._watcher = asyncio.create_task(self._watch())
@@ -99,8 +104,21 @@ class Firewall:
     async def set_exposed(self, exposed: Sequence[Exposed]) -> None:
         """Masquerade for exactly these."""
         async with self._turn:
-            self._exposed = tuple(exposed)
+            self._wanted = replace(self._wanted, exposed=tuple(exposed))
             await self._load()
+
+    async def set_routed(self, routed: Routed) -> None:
+        """Have the host be the gateway of exactly these. Raises UserError, and leaves all as it was."""
+        async with self._turn:
+            before = self._wanted
+            if routed == before.routed:
+                return
+            self._wanted = replace(before, routed=routed)
+            try:
+                await self._load()
+            except UserError:
+                self._wanted = before
+                raise
 
     async def check(self) -> bool:
         """Make the table anew if it is not as it should be; True if it was."""
@@ -117,15 +135,21 @@ class Firewall:
         return [rules.change_peers(self.config, verb, name, members) for name, members in sets.items()]
 
     async def _load(self) -> None:
+        self._wanted = replace(self._wanted, uplinks=await self._uplinks())
         with _explained():
-            await nft.apply(rules.whole_table(self.config, self._peers, self._exposed))
+            await nft.apply(rules.whole_table(self.config, self._peers, self._wanted))
         await self._admit()
+
+    async def _uplinks(self) -> Sequence[str]:
+        return await asyncio.to_thread(uplink_bridges) if self._wanted.routed.networks else ()
 
     async def _admit(self) -> None:
         with _explained():
-            networks = [one.address.network for one in self._exposed]
-            await foreign.admit(self.config.bridge, networks, self.config.table)
-            await legacy.admit(self.config.bridge, networks)
+            await foreign.admit(self._admitted(), self.config.table)
+            await legacy.admit(self._admitted())
+
+    def _admitted(self) -> Admitted:
+        return Admitted.of(self.config, self._wanted)
 
     async def _remake(self, why: str) -> None:
         await self._load()
@@ -138,11 +162,15 @@ class Firewall:
 
     def _is_whole(self, listed: list[Command]) -> bool:
         there = [(rule["chain"], rule.get("comment")) for rule in _objects(listed, "rule")]
-        wanted = [(chain, comment) for chain, comment, _ in rules.all_rules(self.config, self._exposed)]
-        return sorted(there, key=str) == sorted(wanted, key=str) and _listed_peers(listed) == self._peers
+        wanted = [(chain, comment) for chain, comment, _ in rules.all_rules(self.config, self._wanted)]
+        return (
+            sorted(there, key=str) == sorted(wanted, key=str)
+            and _listed_peers(listed) == self._peers
+            and _listed_routed(listed) == self._wanted.routed
+        )
 
     def _hear(self, data: bytes) -> None:
-        if removes_from(data, self.config.table) or changes_base_chain(data):
+        if removes_from(data, self.config.table) or changes_base_chain(data) or adds_to_forwarding(data):
             self._look.set()
 
     async def _watch(self) -> None:
@@ -156,17 +184,19 @@ class Firewall:
             look = self._look.is_set() or loop.time() >= due
             self._look.clear()
             try:
-                await (self.check() if look else self._admit_to_legacy())
+                await (self.check() if look else self._look_at_the_silent())
             except UserError as error:
                 _log.error("the firewall could not be checked: %s", error)
             if look:
                 due = loop.time() + self._interval
 
-    async def _admit_to_legacy(self) -> None:
-        """The old iptables tells nobody of its changes."""
+    async def _look_at_the_silent(self) -> None:
+        """The old iptables tells nobody of its changes, and routes are not listened to."""
         async with self._turn:
             with _explained():
-                await legacy.admit(self.config.bridge, [one.address.network for one in self._exposed])
+                await legacy.admit(self._admitted())
+            if await self._uplinks() != self._wanted.uplinks:
+                await self._load()
 
 
 def removes_from(data: bytes, table: str) -> bool:
@@ -185,6 +215,14 @@ def changes_base_chain(data: bytes) -> bool:
     )
 
 
+def adds_to_forwarding(data: bytes) -> bool:
+    """Whether they tell of a rule in a chain called as iptables calls the one for what is passed on."""
+    return any(
+        kind == _NEWRULE and dict(attributes(body[_GENERIC:])).get(_CHAIN_OF_RULE) == _FORWARDING
+        for kind, body in messages(data)
+    )
+
+
 def _plain(address: str) -> str:
     """The address as nft writes it: without a zone, and IPv4 as such also where it came mapped into IPv6."""
     parsed = ip_address(address.partition("%")[0])
@@ -193,6 +231,12 @@ def _plain(address: str) -> str:
 
 def _objects(listed: list[Command], kind: str) -> list[Command]:
     return [entry[kind] for entry in listed if kind in entry]
+
+
+def _listed_routed(listed: list[Command] | None) -> Routed:
+    sets = {one["name"]: parse_members(one.get("elem", [])) for one in _objects(listed or [], "set")
+            if one["name"] in (ROUTED, UNROUTED)}  # fmt: skip
+    return Routed(sets.get(ROUTED, frozenset()), sets.get(UNROUTED, frozenset()))
 
 
 def _listed_peers(listed: list[Command] | None) -> frozenset[str]:

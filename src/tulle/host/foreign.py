@@ -5,40 +5,50 @@ the head of those chains too. Bridged traffic comes by there as well where the k
 the IP layer, which Docker does.
 """
 
-from collections.abc import Iterable
-from ipaddress import IPv4Network
-
 from tulle.host import nft
+from tulle.host.admitted import FIRST_WORD, MARK, Admitted
+from tulle.host.expressions import ACCEPT, field, match, meta, prefix
+from tulle.host.marks import ROUTED
 from tulle.host.nft import Command, NftRefused
 
-_MARK = "tulle: "
 _FAMILIES = ("ip", "inet")
 
 
-async def admit(bridge: str, exposed: Iterable[IPv4Network], own_table: str) -> None:
-    """Have traffic within the bridge, and to and from ``exposed`` networks, accepted in every such chain.
+async def admit(admitted: Admitted, own_table: str) -> None:
+    """Have it accepted in every such chain, in the right place.
 
     Chains may come and go meanwhile: what a call misses, the next one finds. Raises NftRefused.
     """
-    wanted = _accepts(bridge, sorted(set(exposed)))
+    wanted = _accepts(admitted)
     for chain in await _dropping_chains(own_table):
-        there = await _ours_in(chain)
-        changes = [
-            *(_delete(chain, rule) for rule in there if rule["comment"] not in wanted),
-            *(
-                {"insert": {"rule": _place(chain) | {"comment": comment, "expr": expressions}}}
-                for comment, expressions in wanted.items()
-                if comment not in [rule["comment"] for rule in there]
-            ),
-        ]
+        changes = _changes(chain, await _rules_of(chain), wanted)
         if changes:
             await nft.apply(changes)
+
+
+def _changes(chain: Command, there: list[Command], wanted: dict[str, list[Command]]) -> list[Command]:
+    """Nothing where our rules stand together in their place, else all of them anew."""
+    first_words = [number for number, rule in enumerate(there) if _jumps_to(rule, FIRST_WORD)]
+    start = first_words[-1] + 1 if first_words else 0
+    ours = [number for number, rule in enumerate(there) if _is_ours(rule)]
+    in_place = ours == list(range(start, start + len(wanted)))
+    if in_place and [there[number]["comment"] for number in ours] == list(wanted):
+        return []
+    place = _place(chain) | ({"index": first_words[-1]} if first_words else {})
+    verb = "add" if first_words else "insert"
+    return [
+        *(
+            {verb: {"rule": place | {"comment": comment, "expr": expressions}}}
+            for comment, expressions in reversed(wanted.items())
+        ),
+        *(_delete(chain, there[number]) for number in ours),
+    ]
 
 
 async def withdraw(own_table: str) -> None:
     """Take our accepts out of all those chains. Raises NftRefused."""
     for chain in await _dropping_chains(own_table):
-        changes = [_delete(chain, rule) for rule in await _ours_in(chain)]
+        changes = [_delete(chain, rule) for rule in await _rules_of(chain) if _is_ours(rule)]
         if changes:
             await nft.apply(changes)
 
@@ -55,31 +65,35 @@ async def _dropping_chains(own_table: str) -> list[Command]:
     ]
 
 
-async def _ours_in(chain: Command) -> list[Command]:
+async def _rules_of(chain: Command) -> list[Command]:
     try:
         listed = await nft.list_chain(chain["family"], chain["table"], chain["name"])
     except NftRefused:
         return []  # it went meanwhile
-    rules = [entry["rule"] for entry in listed if "rule" in entry]
-    return [rule for rule in rules if rule.get("comment", "").startswith(_MARK)]
+    return [entry["rule"] for entry in listed if "rule" in entry]
 
 
-def _accepts(bridge: str, networks: list[IPv4Network]) -> dict[str, list[Command]]:
+def _is_ours(rule: Command) -> bool:
+    return str(rule.get("comment", "")).startswith(MARK)
+
+
+def _jumps_to(rule: Command, chain: str) -> bool:
+    return any(one.get("jump", {}).get("target") == chain for one in rule["expr"] if "jump" in one)
+
+
+def _accepts(admitted: Admitted) -> dict[str, list[Command]]:
     """Expressions by comment. The counters are there because iptables expects one in every rule it shows."""
-    coming, going = (
-        {"match": {"op": "==", "left": {"meta": {"key": key}}, "right": bridge}}
-        for key in ("iifname", "oifname")
-    )
-    end: list[Command] = [{"counter": {"packets": 0, "bytes": 0}}, {"accept": None}]
-    accepts = {f"{_MARK}within {bridge}": [coming, going, *end]}
-    if networks:
-        accepts[f"{_MARK}out of {bridge}"] = [coming, *end]
-    for network in networks:
-        prefix = {"prefix": {"addr": str(network.network_address), "len": network.prefixlen}}
-        inside = {
-            "match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "daddr"}}, "right": prefix}
-        }
-        accepts[f"{_MARK}into {network}"] = [going, inside, *end]
+    bridge = admitted.bridge
+    coming, going = (match(meta(key), bridge) for key in ("iifname", "oifname"))
+    end: list[Command] = [{"counter": {"packets": 0, "bytes": 0}}, ACCEPT]
+    accepts = {f"{MARK}within {bridge}": [coming, going, *end]}
+    if admitted.exposed:
+        accepts[f"{MARK}out of {bridge}"] = [coming, *end]
+    for network in admitted.exposed:
+        accepts[f"{MARK}into {network}"] = [going, match(field("ip", "daddr"), prefix(network)), *end]
+    if admitted.routed:
+        accepts[f"{MARK}outward of {bridge}"] = [coming, match(meta("mark"), ROUTED), *end]
+        accepts[f"{MARK}homeward of {bridge}"] = [going, match(meta("mark"), ROUTED), *end]
     return accepts
 
 

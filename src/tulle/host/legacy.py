@@ -9,25 +9,25 @@ import asyncio
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Network
+from collections.abc import Sequence
 from pathlib import Path
 
+from tulle.host.admitted import FIRST_WORD, MARK, Admitted
+from tulle.host.marks import ROUTED
 from tulle.host.nft import NftRefused
 
 _TABLES_IN_USE = Path("/proc/thread-self/net/ip_tables_names")
 _PROGRAM = "iptables-legacy"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_MARK = "tulle: "
 _PATIENCE = 10
 """Seconds to wait for others who are changing the tables."""
 
 Rule = tuple[str, ...]
 
 
-async def admit(bridge: str, exposed: Iterable[IPv4Network]) -> None:
-    """Have traffic within the bridge, and to and from ``exposed`` networks, accepted. Raises NftRefused."""
-    await asyncio.to_thread(_change, accepts(bridge, sorted(set(exposed))))
+async def admit(admitted: Admitted) -> None:
+    """Have it accepted, in the right place. Raises NftRefused."""
+    await asyncio.to_thread(_change, accepts(admitted))
 
 
 async def withdraw() -> None:
@@ -35,31 +35,49 @@ async def withdraw() -> None:
     await asyncio.to_thread(_change, [])
 
 
-def accepts(bridge: str, networks: Sequence[IPv4Network]) -> list[Rule]:
+def accepts(admitted: Admitted) -> list[Rule]:
     """The rules, the way that the program lists them."""
+    bridge, networks = admitted.bridge, admitted.exposed
     rules = [("-i", bridge, "-o", bridge, *_end(f"within {bridge}"))]
     if networks:
         rules.append(("-i", bridge, *_end(f"out of {bridge}")))
     rules += [("-d", str(network), "-o", bridge, *_end(f"into {network}")) for network in networks]
+    if admitted.routed:
+        rules.append(("-i", bridge, *_marked(ROUTED), *_end(f"outward of {bridge}")))
+        rules.append(("-o", bridge, *_marked(ROUTED), *_end(f"homeward of {bridge}")))
     return rules
 
 
 def changes(listed: str, wanted: Sequence[Rule]) -> list[Rule]:
-    """What to tell the program after it has listed the chain: nothing where it does not drop by default."""
+    """What to tell the program after it has listed the chain: nothing where all stands in its place.
+
+    Where the chain does not drop by default, there is no place for it.
+    """
     words = [tuple(shlex.split(line)) for line in listed.splitlines()]
-    ours = [rule[2:] for rule in words if rule[:2] == ("-A", "FORWARD") and _is_ours(rule)]
+    there = [rule[2:] for rule in words if rule[:2] == ("-A", "FORWARD")]
+    ours = [rule for rule in there if _is_ours(rule)]
     if ("-P", "FORWARD", "DROP") not in words:
         wanted = []
-    gone = [("-D", "FORWARD", *rule) for rule in ours if rule not in wanted]
-    return [*gone, *(("-I", "FORWARD", *rule) for rule in wanted if rule not in ours)]
+    start = max((number for number, rule in enumerate(there, 1) if FIRST_WORD in rule), default=0)
+    if there[start : start + len(wanted)] == ours == list(wanted):
+        return []
+    others_before = sum(not _is_ours(rule) for rule in there[:start])
+    return [
+        *(("-D", "FORWARD", *rule) for rule in ours),
+        *(("-I", "FORWARD", str(others_before + 1), *rule) for rule in reversed(wanted)),
+    ]
+
+
+def _marked(mark: int) -> Rule:
+    return ("-m", "mark", "--mark", hex(mark))
 
 
 def _end(what: str) -> Rule:
-    return ("-m", "comment", "--comment", _MARK + what, "-j", "ACCEPT")
+    return ("-m", "comment", "--comment", MARK + what, "-j", "ACCEPT")
 
 
 def _is_ours(rule: Rule) -> bool:
-    return any(word.startswith(_MARK) for word in rule)
+    return any(word.startswith(MARK) for word in rule)
 
 
 def _change(wanted: Sequence[Rule]) -> None:

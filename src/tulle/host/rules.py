@@ -7,11 +7,21 @@ is for; it also identifies the rule when the table is checked.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Any
 
+from tulle.host import routed as gateways
+from tulle.host.expressions import (
+    ACCEPT,
+    DROP,
+    MASQUERADE,
+    TCP_UDP,
+    Expression,
+    field,
+    match,
+    meta,
+    prefix,
+)
 from tulle.host.nft import Command
-
-Expression = dict[str, Any]
+from tulle.host.routed import NOBODY, Gateway, Routed, Rule
 
 PEERS_4, PEERS_6 = "peers4", "peers6"
 _ALL_MULTICAST = IPv4Network("224.0.0.0/4")
@@ -23,6 +33,7 @@ class FirewallConfig:
 
     Containers reach neither, nor ``closed_ports`` (HTTP), neither through the bridge nor through the
     interfaces ``guarded`` (bridges of container engines). Of the resolver they reach port 53 and ping.
+    ``gateway`` is how the host can be one, None where it cannot.
     """
 
     bridge: str
@@ -31,6 +42,7 @@ class FirewallConfig:
     resolver: IPv4Address | None = None
     guarded: tuple[str, ...] = ("docker0",)
     table: str = "tulle"
+    gateway: Gateway | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,7 +53,19 @@ class Exposed:
     masquerade: bool = True
 
 
-def whole_table(config: FirewallConfig, peers: Collection[str], exposed: Sequence[Exposed]) -> list[Command]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is served: addresses by which the host is on the network, and networks whose gateway it is.
+
+    ``uplinks`` are bridges that lead out of this host.
+    """
+
+    exposed: Sequence[Exposed] = ()
+    routed: Routed = NOBODY
+    uplinks: Sequence[str] = ()
+
+
+def whole_table(config: FirewallConfig, peers: Collection[str], wanted: Wanted) -> list[Command]:
     """The commands that put the table in place of whatever is there under its name."""
     table = {"family": "inet", "name": config.table}
     commands: list[Command] = [
@@ -56,7 +80,8 @@ def whole_table(config: FirewallConfig, peers: Collection[str], exposed: Sequenc
         members = [peer for peer in peers if _version(peer) == version]
         if members:
             commands.append(change_peers(config, "add", name, members))
-    needed = all_rules(config, exposed)
+    commands += _networks(config, wanted.routed)
+    needed = all_rules(config, wanted)
     for name, hook, kind, priority in _CHAINS:
         if name not in {chain for chain, _, _ in needed}:
             continue
@@ -68,6 +93,8 @@ def whole_table(config: FirewallConfig, peers: Collection[str], exposed: Sequenc
 
 _CHAINS = (
     ("spoofed", "prerouting", "filter", -300),
+    ("marked", "prerouting", "filter", -150),
+    ("answers", "output", "route", -150),
     ("input", "input", "filter", -5),
     ("forward", "forward", "filter", -5),
     ("postrouting", "postrouting", "nat", 100),
@@ -90,95 +117,103 @@ def split_peers(peers: Collection[str]) -> dict[str, list[str]]:
     return sets
 
 
-def all_rules(config: FirewallConfig, exposed: Sequence[Exposed]) -> list[tuple[str, str, list[Expression]]]:
+def _networks(config: FirewallConfig, routed: Routed) -> list[Command]:
+    commands: list[Command] = []
+    for name, networks in routed.sets().items():
+        place = {"family": "inet", "table": config.table, "name": name}
+        commands.append({"add": {"set": place | {"type": "ipv4_addr", "flags": ["interval"]}}})
+        if networks:
+            commands.append({"add": {"element": place | {"elem": gateways.members(networks)}}})
+    return commands
+
+
+def all_rules(config: FirewallConfig, wanted: Wanted) -> list[Rule]:
     """Every rule, in order: chain, comment, expressions."""
     return [
         *_spoofed(config),
         *_tunnels(config),
         *_closed(config),
         *_services(config),
-        *_masquerade(config, exposed),
+        *_masquerade(config, wanted.exposed),
+        *gateways.routed_rules(config.gateway, wanted.routed, wanted.uplinks),
     ]
 
 
-def _spoofed(config: FirewallConfig) -> list[tuple[str, str, list[Expression]]]:
+def _spoofed(config: FirewallConfig) -> list[Rule]:
     """Loopback addresses do not come from outside; services that listen there rely on it."""
-    loopback = {"prefix": {"addr": "127.0.0.0", "len": 8}}
+    loopback = prefix(IPv4Network("127.0.0.0/8"))
     return [
         (
             "spoofed",
             f"loopback as {word} from outside",
-            [_is(_meta("iifname"), "lo", "!="), _is(_field("ip", field), loopback), _ports(config), _DROP],
+            [match(meta("iifname"), "lo", "!="), match(field("ip", name), loopback), _ports(config), DROP],
         )
-        for word, field in (("source", "saddr"), ("destination", "daddr"))
+        for word, name in (("source", "saddr"), ("destination", "daddr"))
     ]
 
 
-def _tunnels(config: FirewallConfig) -> list[tuple[str, str, list[Expression]]]:
+def _tunnels(config: FirewallConfig) -> list[Rule]:
     """The tunnel ports believe whoever writes to them, so only connected peers may."""
-    tunnel = _is(_field("udp", "dport"), {"set": _tunnel_ports(config)})
+    tunnel = match(field("udp", "dport"), {"set": _tunnel_ports(config)})
     return [
         (
             "input",
             f"tunnels only from {name}",
-            [tunnel, _is(_field(protocol, "saddr"), f"@{name}", "!="), _DROP],
+            [tunnel, match(field(protocol, "saddr"), f"@{name}", "!="), DROP],
         )
         for protocol, name in (("ip", PEERS_4), ("ip6", PEERS_6))
     ]
 
 
-def _closed(config: FirewallConfig) -> list[tuple[str, str, list[Expression]]]:
+def _closed(config: FirewallConfig) -> list[Rule]:
     """Our own ports are not for containers: not here, and not on other hosts with this one's address."""
     rules = [
-        ("input", f"no control from {name}", [_is(_meta("iifname"), name), _TCP_UDP, _ports(config), _DROP])
+        ("input", f"no control from {name}", [match(meta("iifname"), name), TCP_UDP, _ports(config), DROP])
         for name in (config.bridge, *config.guarded)
     ]
-    outwards = [_is(_meta("iifname"), config.bridge), _is(_meta("oifname"), config.bridge, "!=")]
-    ports = _is(_field("th", "dport"), {"set": [config.port, *_tunnel_ports(config)]})
-    return [*rules, ("forward", "no control of others", [*outwards, _TCP_UDP, ports, _DROP])]
+    outwards = [match(meta("iifname"), config.bridge), match(meta("oifname"), config.bridge, "!=")]
+    ports = match(field("th", "dport"), {"set": [config.port, *_tunnel_ports(config)]})
+    return [*rules, ("forward", "no control of others", [*outwards, TCP_UDP, ports, DROP])]
 
 
-def _services(config: FirewallConfig) -> list[tuple[str, str, list[Expression]]]:
+def _services(config: FirewallConfig) -> list[Rule]:
     """What the host offers without being exposed: names and ping; over IPv6 only what that itself needs."""
-    inside = _is(_meta("iifname"), config.bridge)
-    routers = _is(_field("icmpv6", "type"), {"set": ["nd-router-advert", "nd-redirect"]})
-    rules: list[tuple[str, str, list[Expression]]] = [
-        ("input", "no routers among containers", [inside, routers, _DROP]),
-        ("input", "neighbours and multicast groups", [inside, _is(_meta("l4proto"), "ipv6-icmp"), _ACCEPT]),
-        ("input", "nothing else over IPv6", [inside, _is(_meta("nfproto"), "ipv6"), _DROP]),
+    inside = match(meta("iifname"), config.bridge)
+    routers = match(field("icmpv6", "type"), {"set": ["nd-router-advert", "nd-redirect"]})
+    rules: list[Rule] = [
+        ("input", "no routers among containers", [inside, routers, DROP]),
+        ("input", "neighbours and multicast groups", [inside, match(meta("l4proto"), "ipv6-icmp"), ACCEPT]),
+        ("input", "nothing else over IPv6", [inside, match(meta("nfproto"), "ipv6"), DROP]),
     ]
     if config.resolver is not None:
-        to_resolver = [inside, _is(_field("ip", "daddr"), str(config.resolver))]
-        names = [_TCP_UDP, _is(_field("th", "dport"), 53)]
+        to_resolver = [inside, match(field("ip", "daddr"), str(config.resolver))]
+        names = [TCP_UDP, match(field("th", "dport"), 53)]
         rules += [
-            ("input", "names", [*to_resolver, *names, _ACCEPT]),
-            ("input", "ping", [*to_resolver, _is(_meta("l4proto"), "icmp"), _ACCEPT]),
-            ("input", "nothing else of the resolver", [*to_resolver, _DROP]),
+            ("input", "names", [*to_resolver, *names, ACCEPT]),
+            ("input", "ping", [*to_resolver, match(meta("l4proto"), "icmp"), ACCEPT]),
+            ("input", "nothing else of the resolver", [*to_resolver, DROP]),
         ]
     return rules
 
 
-def _masquerade(
-    config: FirewallConfig, exposed: Sequence[Exposed]
-) -> list[tuple[str, str, list[Expression]]]:
+def _masquerade(config: FirewallConfig, exposed: Sequence[Exposed]) -> list[Rule]:
     """The host stands in for containers towards others, and for others towards containers."""
     rules = []
     for network in sorted({one.address.network for one in exposed if one.masquerade}):
-        inside = {"prefix": {"addr": str(network.network_address), "len": network.prefixlen}}
-        multicast = {"prefix": {"addr": str(_ALL_MULTICAST.network_address), "len": _ALL_MULTICAST.prefixlen}}
+        inside, multicast = prefix(network), prefix(_ALL_MULTICAST)
         leaving = [
-            _is(_meta("oifname"), config.bridge, "!="),
-            _is(_field("ip", "saddr"), inside),
-            _is(_field("ip", "daddr"), inside, "!="),
-            _is(_field("ip", "daddr"), multicast, "!="),
+            match(meta("oifname"), config.bridge, "!="),
+            match(field("ip", "saddr"), inside),
+            match(field("ip", "daddr"), inside, "!="),
+            match(field("ip", "daddr"), multicast, "!="),
         ]
         coming = [
-            _is(_meta("oifname"), config.bridge),
-            _is(_field("ip", "saddr"), inside, "!="),
-            _is(_field("ip", "daddr"), inside),
+            match(meta("oifname"), config.bridge),
+            match(field("ip", "saddr"), inside, "!="),
+            match(field("ip", "daddr"), inside),
         ]
-        rules.append(("postrouting", f"from {network}", [*leaving, _MASQUERADE]))
-        rules.append(("postrouting", f"to {network}", [*coming, _MASQUERADE]))
+        rules.append(("postrouting", f"from {network}", [*leaving, MASQUERADE]))
+        rules.append(("postrouting", f"to {network}", [*coming, MASQUERADE]))
     return rules
 
 
@@ -194,26 +229,8 @@ def _tunnel_ports(config: FirewallConfig) -> list[int]:
 
 def _ports(config: FirewallConfig) -> Expression:
     ports = sorted({config.port, *_tunnel_ports(config), *config.closed_ports})
-    return _is(_field("th", "dport"), {"set": ports})
-
-
-def _is(left: Expression, right: object, operator: str = "==") -> Expression:
-    return {"match": {"op": operator, "left": left, "right": right}}
-
-
-def _meta(key: str) -> Expression:
-    return {"meta": {"key": key}}
-
-
-def _field(protocol: str, field: str) -> Expression:
-    return {"payload": {"protocol": protocol, "field": field}}
+    return match(field("th", "dport"), {"set": ports})
 
 
 def _version(address: str) -> int:
     return 6 if ":" in address else 4
-
-
-_DROP: Expression = {"drop": None}
-_ACCEPT: Expression = {"accept": None}
-_MASQUERADE: Expression = {"masquerade": None}
-_TCP_UDP = _is(_meta("l4proto"), {"set": ["tcp", "udp"]})

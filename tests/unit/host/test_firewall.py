@@ -2,7 +2,7 @@ import struct
 
 import pytest
 
-from tulle.host.firewall import _plain, changes_base_chain, removes_from
+from tulle.host.firewall import _plain, adds_to_forwarding, changes_base_chain, removes_from
 
 DELTABLE, DELRULE, NEWRULE, NEWCHAIN = 0x0A02, 0x0A08, 0x0A06, 0x0A03
 HOOK = 4
@@ -45,6 +45,14 @@ def test_hooked_chains_of_anybody_are_seen() -> None:
     assert not changes_base_chain(message(NEWCHAIN, "filter"))
     assert not changes_base_chain(message(NEWRULE, "x", more=attribute(HOOK, bytes(8))))
     assert not changes_base_chain(bytes(50))
+
+
+def test_rules_for_what_is_passed_on_are_seen() -> None:
+    forward, other = attribute(2, b"FORWARD\0"), attribute(2, b"FORWARDER\0")
+    assert adds_to_forwarding(message(NEWRULE, "filter", family=2, more=forward))
+    assert not adds_to_forwarding(message(NEWRULE, "filter", family=2, more=other))
+    assert not adds_to_forwarding(message(DELRULE, "filter", family=2, more=forward))
+    assert not adds_to_forwarding(bytes(50))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ An endpoint is a veth pair whose outer end is a port of tulle's bridge, like tha
 moves the other end into the container, and gives it the address.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Any
@@ -23,6 +24,9 @@ from tulle.docker.plugin.networks import Network, Networks, make_network
 from tulle.errors import UserError
 from tulle.host import endpoints
 from tulle.host.endpoints import Endpoint
+from tulle.host.routed import Routed
+
+log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 BY_GATEWAY, CONNECTED = 0, 1
@@ -47,7 +51,10 @@ class Wire:
 
 
 class Driver:
-    """The handlers of the driver. ``announce`` tells the network who has an address now."""
+    """The handlers of the driver. ``announce`` tells the network who has an address now.
+
+    ``route`` has the host be the gateway of networks; None where containers need another way out.
+    """
 
     def __init__(
         self,
@@ -56,12 +63,15 @@ class Driver:
         wire: Wire,
         announce: Callable[[Endpoint], None],
         scope: str = "local",
+        route: Callable[[Routed], Awaitable[None]] | None = None,
     ) -> None:
         self._networks = networks
         self._ipam = ipam
         self._wire = wire
         self._announce = announce
         self._scope = scope
+        self._route = route
+        self._is_gateway = False
         self._endpoints: dict[str, Endpoint] = {}
         self._removals = Background()
         self.dns_servers: Sequence[IPv4Address] = ()
@@ -72,6 +82,19 @@ class Driver:
         await endpoints.remove_retired(self._wire.bridge)
         for found in await endpoints.list_endpoints(self._wire.bridge):
             self._endpoints[found.endpoint.ident] = found.endpoint
+        await self.route()
+
+    async def route(self) -> None:
+        """Have the host be the gateway of the networks that there are."""
+        if self._route is None or self._wire.resolver is None:
+            return
+        try:
+            await self._route(self._networks.routed())
+        except UserError as error:
+            log.warning("containers leave tulle's networks by a bridge of Docker's: %s", error)
+            self._is_gateway = False
+        else:
+            self._is_gateway = True
 
     async def stop(self) -> None:
         """Finish what goes on."""
@@ -91,12 +114,14 @@ class Driver:
         if not network.dealt_here and self._scope == "local":
             self._check_dealt_elsewhere(network)
         self._networks.add(network)
+        await self.route()
         return {}
 
     async def delete_network(self, request: NetworkRemoval) -> Answer:
         """``network rm``: what was reserved is free again."""
         network = self._networks.find(request.network_id)
         self._networks.remove(request.network_id)
+        await self.route()
         for text in (*network.reserved, network.gateway) if network is not None else ():
             if text is not None:
                 await self._ipam.free(IPv4Address(text))
@@ -158,9 +183,22 @@ class Driver:
         self._announce(endpoint)
         return {
             "InterfaceName": {"SrcName": endpoint.inner, "DstPrefix": self._wire.prefix},
-            "Gateway": network.gateway or "",
+            "Gateway": network.gateway or await self._way_out(network, sandbox, others, request),
             "StaticRoutes": [] if others else self._routes(network),
         }
+
+    async def _way_out(
+        self, network: Network, sandbox: str, others: Sequence[Endpoint], request: EndpointNote
+    ) -> str:
+        """The host's address, if it is the gateway; empty where Docker shall provide another way out.
+
+        It does so by a bridge of its own, at which it publishes ports too. A way out that the container has
+        stays: connections may use it.
+        """
+        published = (request.options or {}).get(messages.PORTS)
+        if not self._is_gateway or not network.routed or others or published != []:
+            return ""
+        return "" if await endpoints.has_way_out(sandbox) else str(self._wire.resolver)
 
     async def leave(self, request: EndpointNote) -> Answer:
         """The container lets its interface go."""

@@ -15,6 +15,8 @@ GENERIC = "com.docker.network.generic"
 INTERNAL = "com.docker.network.internal"
 GATEWAY = "com.docker.network.gateway"
 ADDRESS_KIND = "RequestAddressType"
+PORTS = "com.docker.network.portmap"
+"""The option under which the published ports of a container come when it joins."""
 MAC = "com.docker.network.endpoint.macaddress"
 
 Message = TypeVar("Message", bound=msgspec.Struct)
@@ -94,6 +96,7 @@ class EndpointNote(msgspec.Struct, frozen=True, rename="pascal"):
     network_id: str = msgspec.field(name="NetworkID")
     endpoint_id: str = msgspec.field(name="EndpointID")
     sandbox_key: str | None = ""
+    options: dict[str, Any] | None = None
 
 
 def decode(body: bytes, kind: type[Message]) -> Message:

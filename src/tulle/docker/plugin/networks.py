@@ -11,6 +11,7 @@ from tulle.docker.plugin import messages
 from tulle.docker.plugin.messages import IpamData, NetworkRequest
 from tulle.docker.plugin.pools import SPACE
 from tulle.errors import UserError
+from tulle.host.routed import Routed
 from tulle.host.store import Change, Record
 
 KIND = "docker-network"
@@ -39,6 +40,11 @@ class Network(msgspec.Struct, frozen=True):
     def subnet(self) -> IPv4Network:
         """Where its containers' addresses are."""
         return IPv4Network(self.subnet_text)
+
+    @property
+    def routed(self) -> bool:
+        """Whether its containers leave it through their host."""
+        return not self.internal and self.gateway is None
 
 
 class Keeper(Protocol):
@@ -89,6 +95,13 @@ class Networks:
             for text in (*network.reserved, network.gateway)
             if text is not None
         }
+
+    def routed(self) -> Routed:
+        """Whose gateway the host is to be."""
+        ways: dict[bool, list[IPv4Network]] = {True: [], False: []}
+        for network in self._known.values():
+            ways[network.routed].append(network.subnet)
+        return Routed.of(ways[True], ways[False])
 
     def add(self, network: Network) -> None:
         """Keep a network. Raises UserError where it clashes with another, StorageError."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -28,6 +28,7 @@ from tulle.host import endpoints
 from tulle.host.dns_detour import LAPSE, DnsDetour, servers_of_docker
 from tulle.host.endpoints import Endpoint
 from tulle.host.neighbours import Announcer
+from tulle.host.routed import Routed
 from tulle.host.store import Record
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Plugin:
         store: Keeper,
         records: Iterable[Record],
         options: PluginOptions,
+        route: Callable[[Routed], Awaitable[None]],
     ) -> None:
         self._engine = engine
         self._daemon = daemon
@@ -71,7 +73,7 @@ class Plugin:
         self._networks = Networks(store, records, daemon.default_subnet)
         self._former = {network.ident for network in self._networks.all()}
         self._ipam = Ipam(daemon, options.whole)
-        self._driver = Driver(self._networks, self._ipam, options.wire, self._announce)
+        self._driver = Driver(self._networks, self._ipam, options.wire, self._announce, route=route)
         self._upkeep = Upkeep(self._driver, self._ipam, self._networks, options.wire.bridge)
         self._names = ContainerNames(engine, daemon, self._ipam)
         resolver = options.wire.resolver
@@ -159,6 +161,7 @@ class Plugin:
         for ident in self._former - {one.id for one in listed}:
             self._networks.remove(ident)
         self._former.clear()
+        await self._driver.route()
         if self._options.name not in {one.name for one in listed} and self._daemon.default_subnet is not None:
             await self._create_network(self._daemon.default_subnet)
 

@@ -17,6 +17,7 @@ from tulle.docker.plugin.server import calls
 from tulle.errors import UserError
 from tulle.host import endpoints
 from tulle.host.endpoints import Endpoint
+from tulle.host.routed import Routed
 
 WHOLE = IPv4Network("10.32.0.0/12")
 DEFAULT = IPv4Network("10.32.0.0/16")
@@ -113,6 +114,8 @@ class Docker:
         for name in ("create", "describe", "retire", "remove"):
             monkeypatch.setattr(endpoints, name, getattr(self.links, name))
         self.announced: list[Endpoint] = []
+        self.routed = Routed()
+        self.no_firewall = False
         self.begin()
 
     def begin(self, scope: str = "local") -> None:
@@ -120,8 +123,14 @@ class Docker:
         self.networks = Networks(self.records, self.records.kept.values(), self.daemon.default_subnet)
         self.ipam = Ipam(self.daemon, WHOLE)  # type: ignore[arg-type]
         wire = Wire("tulle", "tulle", 1376, RESOLVER)
-        self.driver = Driver(self.networks, self.ipam, wire, self.announced.append, scope)
+        self.driver = Driver(self.networks, self.ipam, wire, self.announced.append, scope, self.route)
         self.table = calls(self.driver, self.ipam)
+
+    async def route(self, routed: Routed) -> None:
+        """As the firewall would do it."""
+        if self.no_firewall:
+            raise UserError("there is no nft")
+        self.routed = routed
 
     async def call(self, name: str, **body: object) -> dict[str, Any]:
         """One call; raises UserError where Docker would get an error."""
@@ -142,13 +151,16 @@ class Docker:
         await self.call("NetworkDriver.CreateNetwork", NetworkID=ident, Options=options, IPv4Data=data)
         return str(pool["PoolID"])
 
-    async def endpoint(self, network: str, ident: str, address: str, sandbox: str = "") -> dict[str, Any]:
+    async def endpoint(
+        self, network: str, ident: str, address: str, sandbox: str = "", **options: Any
+    ) -> dict[str, Any]:
         """An endpoint with that address; joined if a sandbox is given: the answer to the join."""
         given = {"Address": address, "MacAddress": ""}
         await self.call("NetworkDriver.CreateEndpoint", NetworkID=network, EndpointID=ident, Interface=given)
         if not sandbox:
             return {}
-        return await self.call("NetworkDriver.Join", NetworkID=network, EndpointID=ident, SandboxKey=sandbox)
+        words = {"NetworkID": network, "EndpointID": ident, "SandboxKey": sandbox}
+        return await self.call("NetworkDriver.Join", **words, Options=options)
 
 
 @pytest.fixture

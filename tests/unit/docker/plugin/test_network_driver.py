@@ -1,8 +1,12 @@
 """Docker's network driver: networks kept over lives, endpoints, and what a joining container is told."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+
+from tulle.docker.plugin.messages import PORTS
+from tulle.host import endpoints
+from tulle.host.routed import Routed
 
 from .conftest import Docker, Refused
 
@@ -62,6 +66,53 @@ async def test_a_network_without_a_way_out_has_a_way_to_the_resolver(docker: Doc
     joined = await docker.endpoint("n1", ONE, "10.32.0.1/16", BOX)
     way = {"Destination": "9.9.9.9/32", "RouteType": 0, "NextHop": "169.254.53.53"}
     assert joined["StaticRoutes"][-1] == way
+
+
+UNPUBLISHED: dict[str, list[object]] = {PORTS: []}
+
+
+async def test_the_host_is_the_gateway_of_networks_with_a_way_out(docker: Docker) -> None:
+    await docker.network("n1")
+    await docker.network("n2", "10.40.0.0/24", gateway="10.40.0.1")
+    await docker.network("n3", "10.41.0.0/24", **{"com.docker.network.internal": True})
+    own, inner = IPv4Network("10.40.0.0/24"), IPv4Network("10.41.0.0/24")
+    assert docker.routed == Routed.of([IPv4Network("10.32.0.0/16")], [own, inner])
+    ways = {
+        network: (await docker.endpoint(network, ident, address, f"{BOX}{network}", **UNPUBLISHED))["Gateway"]
+        for network, ident, address in (
+            ("n1", ONE, "10.32.0.1/16"), ("n2", TWO, "10.40.0.2/24"), ("n3", "c3" * 32, "10.41.0.1/24"))
+    }  # fmt: skip
+    assert ways == {"n1": "169.254.53.53", "n2": "10.40.0.1", "n3": ""}
+    await docker.call("NetworkDriver.DeleteNetwork", NetworkID="n3")
+    assert docker.routed.without == {own}
+
+
+async def test_docker_provides_the_way_out_where_it_publishes_ports(docker: Docker) -> None:
+    await docker.network("n1")
+    published = {PORTS: [{"Proto": 6, "Port": 80, "HostPort": 8080}]}
+    for options in (published, {}):
+        joined = await docker.endpoint("n1", ONE, "10.32.0.1/16", BOX, **options)
+        assert joined["Gateway"] == ""
+
+
+async def test_a_way_out_that_a_container_has_stays(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def has_way_out(sandbox: str) -> bool:
+        return sandbox == BOX
+
+    monkeypatch.setattr(endpoints, "has_way_out", has_way_out)
+    await docker.network("n1")
+    await docker.network("n2", "10.40.0.0/24")
+    joined = await docker.endpoint("n1", ONE, "10.32.0.1/16", BOX, **UNPUBLISHED)
+    assert joined["Gateway"] == ""
+    joined = await docker.endpoint("n2", TWO, "10.40.0.1/24", BOX, **UNPUBLISHED)
+    assert joined["Gateway"] == ""
+
+
+async def test_where_the_host_cannot_be_a_gateway_docker_is(docker: Docker) -> None:
+    docker.no_firewall = True
+    await docker.network("n1")
+    joined = await docker.endpoint("n1", ONE, "10.32.0.1/16", BOX, **UNPUBLISHED)
+    assert joined["Gateway"] == ""
 
 
 async def test_options_for_mtu_and_multicast(docker: Docker) -> None:
