@@ -54,6 +54,10 @@ class Comparing:
         self._answered[neighbour] = now
         return True
 
+    def resume(self) -> None:
+        """The topology has changed, and peers may have been forgotten meanwhile: answer all again."""
+        self._answered.clear()
+
     def same(self, neighbour: PeerName) -> None:
         """This neighbour's digest is ours, or it is no neighbour any more."""
         self._odd.discard(neighbour)

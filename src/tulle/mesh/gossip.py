@@ -29,9 +29,9 @@ PERIOD_SECONDS = 30.0
 PERIOD_BYTES = 32 * 1024
 """What one period's complete state of a channel may cost; it always goes to one neighbour at least."""
 
-LULL_SECONDS = 1.0
+LULL_SECONDS = 2.0
 """A broadcast may miss somebody while the topology changes. So long after it last did, peers of our kind
-compare what they have.
+compare what they have: by then news that came with a new link is old enough for differences to count.
 """
 
 MAX_PAYLOAD = 10 * 1024 * 1024 - 1024
@@ -154,6 +154,7 @@ class GossipRouter:
     def unsettled(self, now: Instant) -> None:
         """The topology has changed."""
         self._compare_at = now.mono + LULL_SECONDS
+        self._reconciliation.resume()
 
     def tick(self, now: Instant, also: str) -> None:
         """Once in a while send complete states; ``also`` is the topology's channel, encoded elsewhere.

@@ -46,6 +46,11 @@ class Reconciliation:
         """There was news on this channel."""
         self._news_at[channel] = now.mono
 
+    def resume(self) -> None:
+        """The topology has changed: whoever was answered lately may lack things again."""
+        for comparing in self._comparing.values():
+            comparing.resume()
+
     def ask(self, channel: str, neighbours: Iterable[PeerName], now: Instant) -> list[PeerName]:
         """Queue a digest for those that can compare; returns the others, who need the complete state."""
         state = self._channels[channel]

@@ -45,6 +45,14 @@ def test_hosts_that_lost_all_find_each_other_without_the_one_they_were_told_of(s
     assert failure_of(cut_off, seed) == ""
 
 
+@pytest.mark.parametrize("seed", [502, 520])
+def test_what_was_told_to_a_host_that_then_forgot_it_is_told_again_soon(seed: int) -> None:
+    """Who had been told lately was not told again for half a minute (``partly-connected``)."""
+    outcome = run(SCENARIOS["partly-connected"], seed)
+    assert outcome.failure == ""
+    assert max(outcome.settle_times) < 30
+
+
 @pytest.mark.parametrize("seed", [57, 58, 1000])
 def test_two_who_leave_at_once_do_not_end_up_with_all_of_it(seed: int) -> None:
     """They handed what they had to each other, and it was nobody's (``disaster``, 5022); or one gave it

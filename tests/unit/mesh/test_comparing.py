@@ -33,6 +33,13 @@ def test_a_difference_in_calm_is_answered_but_not_again_at_once() -> None:
     assert comparing.differs(TWO, True, 100.0 + PAUSE_SECONDS)
 
 
+def test_when_the_topology_has_changed_all_are_answered_again() -> None:
+    comparing = Comparing()
+    assert comparing.differs(TWO, True, 100.0)
+    comparing.resume()
+    assert comparing.differs(TWO, True, 100.1)
+
+
 def test_while_there_is_news_only_who_differs_twice_is_answered() -> None:
     comparing = Comparing()
     assert not comparing.differs(TWO, False, 100.0)
