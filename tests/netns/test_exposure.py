@@ -181,3 +181,14 @@ def test_an_exposed_address_is_announced(inside: Space, exposing: With) -> None:
     exposing(lambda exposure: exposure.expose(HERE))
     (seen,) = (one for one in shown(inside, "-4", "neigh") if one["dst"] == str(HERE.ip))
     assert seen["lladdr"] == "02:00:00:00:00:01"
+
+
+def test_what_is_exposed_is_known_while_the_bridge_is_gone(host: Namespace, exposing: With) -> None:
+    """Somebody removed it; the daemon makes another within seconds, and is asked for its state meanwhile."""
+
+    async def work(exposure: Exposure) -> list[Exposed]:
+        await exposure.expose(HERE)
+        host.ip("link delete tulle")
+        return await exposure.exposed()
+
+    assert exposing(work) == [Exposed(HERE, True)]

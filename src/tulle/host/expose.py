@@ -5,6 +5,7 @@ says where masquerading is off. So a restarted daemon, and ``hide``, need no rec
 """
 
 import asyncio
+import errno
 from ipaddress import IPv4Interface
 
 from tulle.errors import UserError
@@ -49,8 +50,13 @@ class Exposure:
             await asyncio.to_thread(_add, bridge, one)
 
     async def exposed(self) -> list[Exposed]:
-        """What is exposed now, in order."""
-        return await asyncio.to_thread(_exposed, self._bridge)
+        """What is exposed now, in order; where somebody has removed the bridge, what will be once it is back."""
+        try:
+            return await asyncio.to_thread(_exposed, self._bridge)
+        except KernelRefused as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return list(self._known)
 
     async def expose(self, address: IPv4Interface, masquerade: bool = True) -> None:
         """Give the host an address on the network; once more with another ``masquerade`` changes that.
