@@ -159,11 +159,17 @@ def box_of_others(host: Namespace, space: Space) -> Any:
 
 
 def test_containers_of_others_are_reached_by_their_own_rules_only(
-    host: Namespace, run: Run, boxes: Boxes, make_container: Callable[[], Space]
+    host: Namespace, run: Run, bridge: Bridge, boxes: Boxes, make_container: Callable[[], Space]
 ) -> None:
+    async def expose(firewall: Firewall) -> None:
+        await Exposure(bridge, firewall).expose(IPv4Interface("10.32.0.9/16"))
+
     with box_of_others(host, make_container()):
         serve(run)
         assert not boxes["front"].pings("172.17.0.2")
+        serve(run, during=expose)
+        assert not boxes["front"].pings("172.17.0.2")
+        assert boxes["front"].pings(OUTSIDE)
         host.nft('add rule ip filter FORWARD iifname "tulle" ip daddr 172.17.0.2 accept')
         assert boxes["front"].pings("172.17.0.2")
 

@@ -79,9 +79,8 @@ def bridge_index(name: str) -> int:
     try:
         return socket.if_nametoindex(name)
     except OSError:
-        raise UserError(
-            f"there is no bridge {name}; a running daemon makes it again within seconds, else start it", 503
-        ) from None
+        advice = "a running daemon makes it again within seconds, else start it"
+        raise UserError(f"there is no bridge {name}; {advice}", 503) from None
 
 
 def interface_is(name: str, index: int) -> bool:

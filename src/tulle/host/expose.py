@@ -50,7 +50,7 @@ class Exposure:
             await asyncio.to_thread(_add, bridge, one)
 
     async def exposed(self) -> list[Exposed]:
-        """What is exposed now, in order; where somebody has removed the bridge, what will be once it is back."""
+        """What is exposed now, in order; where somebody removed the bridge, what will be when it is back."""
         try:
             return await asyncio.to_thread(_exposed, self._bridge)
         except KernelRefused as error:

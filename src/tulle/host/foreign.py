@@ -8,7 +8,7 @@ the IP layer, which Docker does.
 from tulle.host import nft
 from tulle.host.admitted import FIRST_WORD, MARK, Admitted
 from tulle.host.expressions import ACCEPT, field, match, meta, prefix
-from tulle.host.marks import ROUTED
+from tulle.host.marks import ROUTED, STRANGE
 from tulle.host.nft import Command, NftRefused
 
 _FAMILIES = ("ip", "inet")
@@ -88,7 +88,7 @@ def _accepts(admitted: Admitted) -> dict[str, list[Command]]:
     end: list[Command] = [{"counter": {"packets": 0, "bytes": 0}}, ACCEPT]
     accepts = {f"{MARK}within {bridge}": [coming, going, *end]}
     if admitted.exposed:
-        accepts[f"{MARK}out of {bridge}"] = [coming, *end]
+        accepts[f"{MARK}out of {bridge}"] = [coming, match(meta("mark"), STRANGE, "!="), *end]
     for network in admitted.exposed:
         accepts[f"{MARK}into {network}"] = [going, match(field("ip", "daddr"), prefix(network)), *end]
     if admitted.routed:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tulle.host.admitted import FIRST_WORD, MARK, Admitted
-from tulle.host.marks import ROUTED
+from tulle.host.marks import ROUTED, STRANGE
 from tulle.host.nft import NftRefused
 
 _TABLES_IN_USE = Path("/proc/thread-self/net/ip_tables_names")
@@ -40,7 +40,7 @@ def accepts(admitted: Admitted) -> list[Rule]:
     bridge, networks = admitted.bridge, admitted.exposed
     rules = [("-i", bridge, "-o", bridge, *_end(f"within {bridge}"))]
     if networks:
-        rules.append(("-i", bridge, *_end(f"out of {bridge}")))
+        rules.append(("-i", bridge, "-m", "mark", "!", "--mark", hex(STRANGE), *_end(f"out of {bridge}")))
     rules += [("-d", str(network), "-o", bridge, *_end(f"into {network}")) for network in networks]
     if admitted.routed:
         rules.append(("-i", bridge, *_marked(ROUTED), *_end(f"outward of {bridge}")))

@@ -12,6 +12,8 @@ from tulle.host.netlink import Request
 
 ROUTED = 0x74756D
 """On packets of containers that use the host as their gateway, and on the answers to them."""
+STRANGE = 0x74756E
+"""On such packets if they are for containers of others, to which nothing of ours leads: no route heeds it."""
 
 _TO_TABLE = 1
 _OUT, _HOME = 6780, 6781

@@ -142,7 +142,7 @@ def _forwarding(gateway: Gateway, uplinks: Sequence[str]) -> list[Rule]:
         (
             "forward",
             f"other bridges than {', '.join(uplinks)}",
-            [*leaving, *bridges, put(meta("mark"), 0)],
+            [*leaving, *bridges, put(meta("mark"), marks.STRANGE)],
         ),
         ("postrouting", "in the name of the host", [begun_here, away, MASQUERADE]),
     ]
