@@ -39,8 +39,11 @@ class _Search:
 
     def places(self) -> dict[PeerName, Place]:
         names, parents, children = self._names, self._parents(), self._children()
+        leaves = {parent: Place(parent, ()) for parent in (None, *parents.values())}
         return {
-            names[source]: Place(parents.get(source), tuple(children.get(source, ())))
+            names[source]: Place(parents.get(source), tuple(children[source]))
+            if source in children
+            else leaves[parents.get(source)]
             for source in bits(self._all)
         }
 

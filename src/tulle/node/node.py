@@ -56,6 +56,9 @@ TABLES_PACE = 0.1
 """Seconds between two computations of the tables for what happens elsewhere in the mesh; what happens to our
 own links counts at once."""
 
+TABLES_PACE_OF_PEER = 0.5e-3
+"""Seconds more for each peer, so that a host among hundreds is not busy with this alone."""
+
 _BUSY_LIMIT = 10_000
 """Rounds after which parts that never stop talking to each other are a bug, not work."""
 
@@ -347,7 +350,8 @@ class Node:
             self.keys.topology_changed()
         if self._shortcuts is not None:
             self._shortcuts.topology_changed(self._short_ids(), now)
-        self._tables_due = min(self._tables_due, self._tables_done + TABLES_PACE)
+        pace = TABLES_PACE + TABLES_PACE_OF_PEER * len(self.mesh.peers())
+        self._tables_due = min(self._tables_due, self._tables_done + pace)
 
     def _name_peers(self) -> None:
         named = {} if self._shortcuts is None else self._shortcuts.names()
