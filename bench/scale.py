@@ -21,7 +21,7 @@ from tulle.sim.clock import Clock
 from tulle.sim.network import Network
 from tulle.sim.world import World
 
-SIZES = (25, 50, 100, 200, 300)
+SIZES = (25, 50, 100, 200, 300, 1000)
 WATCHED = 20
 """The peer whose life is told again to it alone."""
 LINKS = 4
@@ -29,8 +29,8 @@ IDLE = CHURN = 60.0
 DOWN_SECONDS = 15.0
 CHURN_SHARE = 0.01
 """Of all daemons, per minute."""
-CHURNED = 100
-"""Larger clusters are left alone: a killed daemon and its return cost all others time."""
+CHURNED = 300
+"""Larger clusters are left alone but for one restart: a minute of churn takes the bench an hour."""
 PATIENCE = 120.0
 LOOK_EVERY = 0.25
 BARE_EVENTS = 300_000
@@ -54,7 +54,7 @@ def _in_process(module: str, *arguments: str) -> dict[str, Any]:
 
 
 def measure(count: int) -> dict[str, Any]:
-    """One cluster: cold start, idle, churn, and one restart."""
+    """One cluster: cold start, idle, churn if it is not too large, and one restart."""
     before = resident_bytes()
     world = World(settings(count, LINKS), "scale")
     began, events = time.process_time(), world.clock.events
@@ -72,6 +72,7 @@ def measure(count: int) -> dict[str, Any]:
     result["idle_bytes"], result["idle_messages"], result["idle_cpu_s"] = idle.per_peer()
     if count <= CHURNED:
         result |= _under_churn(world)
+    result["restart_s"] = _restart(world)
     result["memory_bytes"] = (resident_bytes() - before) / count
     cpu = time.process_time() - began
     return {**result, "cpu_s": cpu, "events_per_s": (world.clock.events - events) / cpu}
@@ -93,20 +94,20 @@ class _Span:
 
 
 def _under_churn(world: World) -> dict[str, float]:
-    """Some daemons are killed and come back; then one restarts."""
-    count = len(world.machines)
+    """Some daemons are killed and come back."""
     churn = _Span(world)
-    _churn(world, max(1, round(count * CHURN_SHARE)))
+    _churn(world, max(1, round(len(world.machines) * CHURN_SHARE)))
     sent, messages, cpu = churn.per_peer()
     _settle(world)
-    world.crash(count // 2, power=False)
-    world.start(count // 2)
-    return {
-        "churn_bytes": sent,
-        "churn_messages": messages,
-        "churn_cpu_s": cpu,
-        "restart_s": _settle(world),
-    }
+    return {"churn_bytes": sent, "churn_messages": messages, "churn_cpu_s": cpu}
+
+
+def _restart(world: World) -> float:
+    """One daemon is killed and starts again at once; how long until all have one state."""
+    number = len(world.machines) // 2
+    world.crash(number, power=False)
+    world.start(number)
+    return _settle(world)
 
 
 def _alone(watched: Recording, cold_s: float) -> dict[str, float]:
