@@ -4,6 +4,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ CONFIG = FirewallConfig(
 OUTSIDE = "192.168.7.2"
 DOCKER_LIKE = """
 table ip filter {
-    chain DOCKER-USER { return; }
+    chain DOCKER-USER { }
     chain FORWARD {
         type filter hook forward priority filter; policy drop;
         jump DOCKER-USER
@@ -239,6 +240,26 @@ def test_packets_that_are_too_big_for_the_way_out_come_back(host: Namespace, run
     ping = ("ping", "-M", "do", "-c1", "-W1", "-s", "1200", OUTSIDE)
     said = boxes["front"].run(*ping, check=False).stdout
     assert "mtu = 1000" in said or "mtu=1000" in said
+
+
+def test_what_the_bridge_passes_on_is_not_kept_track_of(
+    host: Namespace, run: Run, boxes: Boxes, wiring: Wiring, make_container: Callable[[], Space]
+) -> None:
+    shown_to_ip = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    if not shown_to_ip.exists():
+        pytest.skip("this kernel lacks br_netfilter, so bridged packets are never shown to the IP layer")
+    host.inside(lambda: shown_to_ip.write_text("1"))
+    other = make_container()
+    run(attach(run(find_container(other.reference)), [IPv4Interface("10.32.0.2/16")], wiring))
+    serve(run)
+    counting = 'add rule ip filter DOCKER-USER iifname "tulle" oifname "tulle" ct state'
+    for state in ("untracked", "new"):
+        host.nft(f"{counting} {state} counter")
+    assert other.pings("10.32.0.1")
+    assert boxes["front"].pings(OUTSIDE)
+    lines = host.run("nft", "list", "chain", "ip", "filter", "DOCKER-USER").stdout.splitlines()
+    counted = {line.split()[6]: int(line.split()[9]) for line in lines if "ct state" in line}
+    assert counted == {"untracked": 2, "new": 0}
 
 
 def test_nothing_of_it_stays(host: Namespace, run: Run, boxes: Boxes) -> None:

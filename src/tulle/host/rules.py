@@ -130,6 +130,7 @@ def _networks(config: FirewallConfig, routed: Routed) -> list[Command]:
 def all_rules(config: FirewallConfig, wanted: Wanted) -> list[Rule]:
     """Every rule, in order: chain, comment, expressions."""
     return [
+        *_bridged(config),
         *_spoofed(config),
         *_tunnels(config),
         *_closed(config),
@@ -137,6 +138,19 @@ def all_rules(config: FirewallConfig, wanted: Wanted) -> list[Rule]:
         *_masquerade(config, wanted.exposed),
         *gateways.routed_rules(config.gateway, wanted.routed, wanted.uplinks),
     ]
+
+
+def _bridged(config: FirewallConfig) -> list[Rule]:
+    """What goes from port to port of the bridge is nobody's connection here, also where the kernel is told to
+    show it to the IP layer. It is much, and to keep track of it takes time."""
+    if config.gateway is None:
+        return []
+    passing = [
+        match(meta("iifname"), config.bridge),
+        match(meta("pkttype"), "host"),
+        match(field("ether", "daddr"), config.gateway.mac, "!="),
+    ]
+    return [("spoofed", "passed from port to port", [*passing, {"notrack": None}, ACCEPT])]
 
 
 def _spoofed(config: FirewallConfig) -> list[Rule]:
