@@ -10,7 +10,7 @@ import platform
 import struct
 from collections.abc import Iterator
 
-from pyroute2 import IPRoute
+from pyroute2.iproute import IPRoute
 
 from lab.namespace import Namespace
 
