@@ -16,7 +16,7 @@ def test_an_exposed_host_is_reached_and_reaches(pair: list[Host]) -> None:
     assert one.run("ping", "-c", "1", "-W", "5", str(theirs)).returncode == 0
     wait_until(lambda: two.knows("gate"), what="the host has a name")
     one.tulle("hide")
-    assert not box.pings(address)
+    assert not box.pings(address, wait=1)
     wait_until(lambda: not two.knows("gate"), what="the name is gone")
 
 

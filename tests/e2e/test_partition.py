@@ -44,6 +44,6 @@ def test_a_container_reaches_its_side_during_and_all_after(lab: Lab) -> None:
     wait_until(lambda: boxes[one].pings(addresses[three]))
     lab.partition([one, two], [three])
     assert boxes[one].pings(addresses[two])
-    assert not boxes[one].pings(addresses[three])
+    assert not boxes[one].pings(addresses[three], wait=1)
     lab.heal()
     wait_until(lambda: boxes[one].pings(addresses[three]), 60, "the ping across is back")

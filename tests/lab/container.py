@@ -31,7 +31,7 @@ class Container(Namespace):
         return [IPv4Interface(found) for found in re.findall(r"inet (\S+)", shown)]
 
     def pings(
-        self, address: object, count: int = 1, wait: float = 1, size: int = 56, whole: bool = False
+        self, address: object, count: int = 1, wait: float = 4, size: int = 56, whole: bool = False
     ) -> bool:
         """Whether the address answers; ``whole``: the packet must not be fragmented.
 

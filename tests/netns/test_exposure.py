@@ -72,7 +72,7 @@ def test_an_exposed_host_reaches_containers_and_they_it(
 
 
 def test_containers_reach_others_in_the_hosts_name(inside: Space, outside: Space, exposing: With) -> None:
-    assert not inside.pings(OUTSIDE)
+    assert not inside.pings(OUTSIDE, wait=1)
     exposing(lambda exposure: exposure.expose(HERE))
     assert inside.pings(OUTSIDE)
 
@@ -87,7 +87,7 @@ def test_others_reach_containers_through_the_host(inside: Space, outside: Space,
 
 def test_without_masquerade_sources_are_kept(inside: Space, outside: Space, exposing: With) -> None:
     exposing(lambda exposure: exposure.expose(HERE, masquerade=False))
-    assert not inside.pings(OUTSIDE)
+    assert not inside.pings(OUTSIDE, wait=1)
     outside.ip("route add 10.32.0.0/12 via 192.168.7.1")
     assert inside.pings(OUTSIDE)
 

@@ -63,7 +63,7 @@ def test_containers_reach_each_other_where_the_ip_layer_sees_the_bridge(
         pytest.skip("this kernel lacks br_netfilter, so bridged packets pass nobody's forward chain")
     host.inside(lambda: setting.write_text("1"))
     host.nft(DOCKER_LIKE)
-    assert not pair[0].pings("10.32.0.2")
+    assert not pair[0].pings("10.32.0.2", wait=1)
     with_firewall(run)
     assert pair[0].pings("10.32.0.2")
 
@@ -140,7 +140,7 @@ def test_the_old_iptables_is_no_obstacle_either(host: Namespace, run: Run, pair:
         pytest.skip("no br_netfilter or no iptables-legacy here")
     host.inside(lambda: setting.write_text("1"))
     host.run("iptables-legacy", "-P", "FORWARD", "DROP")
-    assert not pair[0].pings("10.32.0.2")
+    assert not pair[0].pings("10.32.0.2", wait=1)
     with_firewall(run)
     assert pair[0].pings("10.32.0.2")
     before = host.run("iptables-legacy", "-S", "FORWARD").stdout

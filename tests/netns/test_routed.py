@@ -75,7 +75,7 @@ def serve(
 
 
 def test_containers_get_out_in_the_hosts_name_and_nobody_gets_in(run: Run, boxes: Boxes) -> None:
-    assert not boxes["front"].pings(OUTSIDE)
+    assert not boxes["front"].pings(OUTSIDE, wait=1)
     serve(run)
     with boxes["outside"].socket() as listening, boxes["front"].socket() as sending:
         listening.bind((OUTSIDE, 5000))
@@ -87,14 +87,14 @@ def test_containers_get_out_in_the_hosts_name_and_nobody_gets_in(run: Run, boxes
         assert sending.recv(100) == b"answer"
     assert boxes["back"].pings(OUTSIDE)
     boxes["outside"].ip("route add 10.32.0.0/12 via 192.168.7.1")
-    assert not boxes["outside"].pings("10.32.0.1")
+    assert not boxes["outside"].pings("10.32.0.1", wait=1)
 
 
 def test_a_network_without_a_way_out_has_none(run: Run, boxes: Boxes) -> None:
     """Not even where it is a part of another."""
     serve(run, Routed.of([RANGE], [INNER]))
     assert boxes["front"].pings(OUTSIDE)
-    assert not boxes["inner"].pings(OUTSIDE)
+    assert not boxes["inner"].pings(OUTSIDE, wait=1)
 
 
 @pytest.mark.parametrize("mode", ["strict", "strict, by marks too"])
@@ -127,7 +127,7 @@ def test_no_way_leads_from_network_to_network(
     host: Namespace, run: Run, bridge: Bridge, boxes: Boxes
 ) -> None:
     serve(run)
-    assert not boxes["front"].pings("10.40.1.1")
+    assert not boxes["front"].pings("10.40.1.1", wait=1)
 
     async def expose(firewall: Firewall) -> None:
         exposure = Exposure(bridge, firewall)
@@ -138,8 +138,8 @@ def test_no_way_leads_from_network_to_network(
     assert boxes["front"].pings("10.32.0.9")
     assert boxes["front"].pings(OUTSIDE)
     for target in ("10.40.1.1", "10.40.2.1", "10.99.0.1"):
-        assert not boxes["front"].pings(target)
-    assert not boxes["back"].pings("10.32.0.1")
+        assert not boxes["front"].pings(target, wait=1)
+    assert not boxes["back"].pings("10.32.0.1", wait=1)
 
 
 def test_the_way_around_by_somebody_else_is_none_either(run: Run, boxes: Boxes, host: Namespace) -> None:
@@ -147,7 +147,7 @@ def test_the_way_around_by_somebody_else_is_none_either(run: Run, boxes: Boxes, 
     serve(run)
     boxes["outside"].ip("addr add 10.40.3.1/32 dev lo", "addr add 10.60.0.1/32 dev lo")
     assert boxes["front"].pings("10.60.0.1")
-    assert not boxes["front"].pings("10.40.3.1")
+    assert not boxes["front"].pings("10.40.3.1", wait=1)
 
 
 @contextmanager
@@ -167,9 +167,9 @@ def test_containers_of_others_are_reached_by_their_own_rules_only(
 
     with box_of_others(host, make_container()):
         serve(run)
-        assert not boxes["front"].pings("172.17.0.2")
+        assert not boxes["front"].pings("172.17.0.2", wait=1)
         serve(run, during=expose)
-        assert not boxes["front"].pings("172.17.0.2")
+        assert not boxes["front"].pings("172.17.0.2", wait=1)
         assert boxes["front"].pings(OUTSIDE)
         host.nft('add rule ip filter FORWARD iifname "tulle" ip daddr 172.17.0.2 accept')
         assert boxes["front"].pings("172.17.0.2")
@@ -189,7 +189,7 @@ def test_rules_of_the_user_come_first(host: Namespace, run: Run, boxes: Boxes) -
     serve(run)
     assert boxes["front"].pings(OUTSIDE)
     host.nft(f"insert rule ip filter DOCKER-USER ip daddr {OUTSIDE} drop")
-    assert not boxes["front"].pings(OUTSIDE)
+    assert not boxes["front"].pings(OUTSIDE, wait=1)
 
 
 def test_our_accepts_stay_behind_the_first_word_of_others(host: Namespace, run: Run, boxes: Boxes) -> None:
@@ -230,7 +230,7 @@ def test_the_gateway_outlives_the_daemon_its_bridge_and_a_flush(
     run(next_life())
     assert boxes["front"].pings(OUTSIDE)
     serve(run, Routed())
-    assert not boxes["front"].pings(OUTSIDE)
+    assert not boxes["front"].pings(OUTSIDE, wait=1)
     assert "masquerade" not in host.run("nft", "list", "ruleset").stdout
 
 

@@ -321,7 +321,7 @@ def test_a_broadcast_of_an_unknown_source_is_not_taken(lab: Lab) -> None:
     containers = [node.container() for node in nodes]
     own = nodes[1].path.tables
     nodes[1].path.apply(Tables(own.self_id, {}, own.routes, {}))
-    assert not pings(containers[0], 2)
+    assert not pings(containers[0], 2, wait=1)
     assert count(nodes[1], Counter.DROP_NO_TREE) >= 1
     nodes[1].path.apply(Tables(own.self_id, own.direct, own.routes, {}))
     taken = count(nodes[1], Counter.DROP_NO_TREE)
@@ -343,12 +343,12 @@ def test_arp_for_the_resolver_does_not_cross(lab: Lab) -> None:
     assert containers[0].pings(resolver, wait=5)
     containers[0].ip("neighbour flush all")
     nodes[0].path.set_resolver(IPv4Address(resolver))
-    assert not containers[0].pings(resolver)
+    assert not containers[0].pings(resolver, wait=1)
     assert count(nodes[0], Counter.DROP_RESOLVER_ARP) >= 1
     nodes[0].path.set_resolver(None)
     nodes[1].path.set_resolver(IPv4Address(resolver))
     containers[0].ip("neighbour del 169.254.53.53 dev tulle0")
-    assert not containers[0].pings(resolver)
+    assert not containers[0].pings(resolver, wait=1)
     assert count(nodes[1], Counter.DROP_RESOLVER_ARP) >= 1
 
 
@@ -455,7 +455,7 @@ def test_containers_cannot_forge_control_frames(lab: Lab) -> None:
     for source in (bytes(6), bytes.fromhex("020000000001")):
         send_raw(container, bytes(6) + source + echo, b"\xff" * 6 + source + echo)
         send_raw(container, bytes(6) + source + bytes(2) + heartbeat(1, 100))
-    assert not pings(container, 77)
+    assert not pings(container, 77, wait=1)
     assert count(two, Counter.ECHO_ANSWERED) == count(two, Counter.CONTROL_IN) == 0
     assert two.path.tap.read() is None
 

@@ -94,7 +94,7 @@ def test_what_the_next_daemon_must_not_do_ends_before_anything_else(lab: Lab) ->
     for table in (one.path._maps.routes, one.path._maps.direct):
         assert [hop for _, hop in table.items() if hop is not None] == []
     sent = one.path.traffic(nodes[1].id).tx_packets
-    assert not containers[0].pings("10.1.0.2")
+    assert not containers[0].pings("10.1.0.2", wait=1)
     assert one.path.traffic(nodes[1].id).tx_packets == sent
 
 

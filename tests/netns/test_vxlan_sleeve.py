@@ -244,7 +244,7 @@ def test_without_a_daemon_frames_for_its_sleeve_are_lost_and_others_are_not(lab:
         meet([containers[0], containers[2]])
     tables = nodes[0].path.tables
     nodes[0].path.close()
-    assert not pings(containers[0], 2)
+    assert not pings(containers[0], 2, wait=1)
     assert pings(containers[0], 3)
     nodes[0].reopen()
     assert nodes[0].path.tables == tables
