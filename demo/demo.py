@@ -4,8 +4,6 @@ Run it with ``make demo``. Hosts and containers are network namespaces, the daem
 real ones. It ends with status 0 only if every claim held, and removes what it made, also when interrupted.
 """
 
-import os
-import signal
 import sys
 import time
 from ipaddress import IPv4Address
@@ -14,25 +12,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "demo")]
 
-from stage import Stage, StepFailed  # noqa: E402
+from stage import Performance, Stage, perform  # noqa: E402
 
 from lab import Container, Host, Lab, receive_all  # noqa: E402
 from lab.machine import missing  # noqa: E402
-from lab.namespace import NETNS_DIRECTORY  # noqa: E402
 
 PROGRAMS = ROOT / "demo" / "programs"
 GROUP = "239.1.2.3"
 MESSAGES = 20
 
 
-class Show:
-    """One performance. The acts build on each other and run in the order of ``acts``."""
+class Show(Performance):
+    """What is shown without Docker."""
 
     def __init__(self, lab: Lab, stage: Stage) -> None:
-        self.lab = lab
-        self.stage = stage
-        self.one, self.two, self.three = (lab.host(f"host{number}") for number in (1, 2, 3))
-        self.hosts = [self.one, self.two, self.three]
+        super().__init__(lab, stage, [lab.host(f"host{number}") for number in (1, 2, 3)])
+        self.one, self.two, self.three = self.hosts
         self.containers: dict[str, tuple[Host, Container, IPv4Address]] = {}
 
     def acts(self) -> None:
@@ -75,10 +70,6 @@ class Show:
         self.stage.type(self.three, f"tulle launch {self.one.address}")
         self.stage.claim("each host is connected to both others", self.all_connected, timeout=40)
         self.stage.type(self.three, "tulle status connections")
-
-    def all_connected(self) -> bool:
-        self.lab.wait_connected(self.hosts, timeout=1)
-        return True
 
     def addresses(self) -> None:
         self.stage.section(
@@ -222,34 +213,5 @@ class Show:
         )
 
 
-def free_prefix() -> str:
-    """A short prefix for the namespaces, so that the commands read well; nobody else's."""
-    taken = any(NETNS_DIRECTORY.glob("demo-*"))
-    return f"demo{os.getpid()}-" if taken else "demo-"
-
-
-def main() -> int:
-    stage = Stage()
-    if reason := missing():
-        stage.failed(f"the demo {reason}")
-        return 1
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    lab = Lab(free_prefix())
-    try:
-        show = Show(lab, stage)
-        show.acts()
-        stage.done(f"All {stage.claims} claims held. Removing the hosts and containers.")
-        return 0
-    except StepFailed as error:
-        stage.failed(str(error))
-        print(lab.logs())
-        return 1
-    except KeyboardInterrupt:
-        stage.failed("interrupted; removing the hosts and containers")
-        return 130
-    finally:
-        lab.close()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform(Show, Stage(), missing()))

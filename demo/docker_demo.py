@@ -4,7 +4,6 @@ Run it with ``make demo-docker``. The engines, daemons and commands are the real
 namespaces. It ends with status 0 only if every claim held, and removes what it made, also when interrupted.
 """
 
-import signal
 import sys
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -12,8 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "demo")]
 
-from demo import free_prefix  # noqa: E402
-from stage import Stage, StepFailed  # noqa: E402
+from stage import Performance, Stage, perform  # noqa: E402
 
 from lab import Lab  # noqa: E402
 from lab.engines import IMAGE, Engine, missing  # noqa: E402
@@ -25,14 +23,12 @@ NAME = "web.tulle.internal"
 itself where it knows containers of that name on the same host, with those alone."""
 
 
-class DockerShow:
-    """One performance. The acts build on each other and run in the order of ``acts``."""
+class DockerShow(Performance):
+    """What is shown with Docker."""
 
     def __init__(self, lab: Lab, stage: Stage) -> None:
-        self.lab = lab
-        self.stage = stage
         self.engines = [Engine(lab, f"host{number}") for number in (1, 2, 3)]
-        self.hosts = [engine.host for engine in self.engines]
+        super().__init__(lab, stage, [engine.host for engine in self.engines])
         self.one, self.two, self.three = self.hosts
 
     def acts(self) -> None:
@@ -87,10 +83,6 @@ class DockerShow:
                 lambda engine=engine: engine.api("GET", "/networks/tulle")[0] == 200,
             )
         self.stage.type(self.one, "docker network ls")
-
-    def all_connected(self) -> bool:
-        self.lab.wait_connected(self.hosts, timeout=1)
-        return True
 
     def plain(self) -> None:
         self.stage.section(
@@ -179,27 +171,5 @@ class DockerShow:
         return [one["IPv4Address"] for one in network["Containers"].values()]
 
 
-def main() -> int:
-    stage = Stage(COMPOSE)
-    if reason := missing():
-        stage.failed(f"the demo {reason}")
-        return 1
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    lab = Lab(free_prefix())
-    try:
-        DockerShow(lab, stage).acts()
-        stage.done(f"All {stage.claims} claims held. Removing the hosts and containers.")
-        return 0
-    except StepFailed as error:
-        stage.failed(str(error))
-        print(lab.logs())
-        return 1
-    except KeyboardInterrupt:
-        stage.failed("interrupted; removing the hosts and containers")
-        return 130
-    finally:
-        lab.close()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform(DockerShow, Stage(COMPOSE), missing()))

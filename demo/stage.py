@@ -1,14 +1,17 @@
 """How the demo shows things: sections, typed commands with what they print, and claims that are checked."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lab import Container, Host, wait_until
+from lab import Container, Host, Lab, wait_until
+from lab.namespace import NETNS_DIRECTORY
 
 PATHS = (Path(sys.executable).parent, Path(__file__).with_name("programs"))
 """Where the demo's commands are: tulle, and the programs that run in its containers."""
@@ -110,6 +113,55 @@ class Stage:
         path = ":".join((*map(str, PATHS), SYSTEM, os.environ.get("PATH", "")))
         known = where.environment() if isinstance(where, Host) else os.environ
         return {**known, "PATH": path, "COLUMNS": str(WIDTH), "NO_COLOR": "1"}
+
+
+class Performance(ABC):
+    """A show on some hosts. Its acts build on each other, and run in the order of ``acts``."""
+
+    def __init__(self, lab: Lab, stage: Stage, hosts: Sequence[Host]) -> None:
+        self.lab = lab
+        self.stage = stage
+        self.hosts = hosts
+
+    @abstractmethod
+    def acts(self) -> None:
+        """All of it. Raises StepFailed."""
+
+    def all_connected(self) -> bool:
+        """Whether every host is connected to every other."""
+        self.lab.wait_connected(self.hosts, timeout=1)
+        return True
+
+
+def perform(show: Callable[[Lab, Stage], Performance], stage: Stage, lacking: str) -> int:
+    """Have a show performed, and all removed that it made: the exit status.
+
+    ``lacking`` says what this machine has not got; empty if it has everything.
+    """
+    if lacking:
+        stage.failed(f"the demo {lacking}")
+        return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    lab = Lab(_free_prefix())
+    try:
+        show(lab, stage).acts()
+        stage.done(f"All {stage.claims} claims held. Removing the hosts and containers.")
+        return 0
+    except StepFailed as error:
+        stage.failed(str(error))
+        print(lab.logs())
+        return 1
+    except KeyboardInterrupt:
+        stage.failed("interrupted; removing the hosts and containers")
+        return 130
+    finally:
+        lab.close()
+
+
+def _free_prefix() -> str:
+    """A short prefix for the namespaces, so that the commands read well; nobody else's."""
+    taken = any(NETNS_DIRECTORY.glob("demo-*"))
+    return f"demo{os.getpid()}-" if taken else "demo-"
 
 
 def _short(where: Host | Container) -> str:

@@ -16,7 +16,6 @@ from tulle.daemon.options import LaunchOptions
 from tulle.docker.engine import DEFAULT_SOCKET, Engine
 from tulle.docker.keeper import Keeper, make_keeper
 from tulle.docker.plugin.driver import Wire
-from tulle.docker.plugin.managed import ManagedPlugin
 from tulle.docker.plugin.service import Plugin, PluginOptions
 from tulle.docker.proxy.create import Joining
 from tulle.docker.proxy.service import Proxy
@@ -123,7 +122,9 @@ def _plugin(
 
 def _managed(
     docker: Docker, daemon: DaemonApi, options: LaunchOptions, store: Store, records: Iterable[Record]
-) -> ManagedPlugin:
+) -> Service:
+    from tulle.docker.plugin.managed import ManagedPlugin
+
     plugin = ManagedPlugin(docker.engine, daemon, store, records, _wire(options, None))
     docker.watch.add(plugin)
     return plugin

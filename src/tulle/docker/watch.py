@@ -40,6 +40,8 @@ class Watch:
         self._listeners: list[Listener] = []
         self._task: asyncio.Task[None] | None = None
         self._newest: int | None = None
+        self._pause = FIRST_PAUSE
+        self._said = ""
         self.connected = False
         """Whether an engine is there and all it does is heard of."""
 
@@ -60,28 +62,25 @@ class Watch:
             self._task = None
 
     async def _follow_for_ever(self) -> None:
-        pause, said = FIRST_PAUSE, ""
         while True:
-            if not said or self._is_there():
-                pause, said = await self._try_to_follow(pause, said)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            if not self._said or self._is_there():
+                await self._try_to_follow()
+            await asyncio.sleep(self._pause)
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
-    async def _try_to_follow(self, pause: float, said: str) -> tuple[float, str]:
-        """The pause after it, and what was said of why there is no engine."""
+    async def _try_to_follow(self) -> None:
         try:
             await self._follow()
         except (EngineUnreachable, EngineRefused) as error:
             if self.connected:
                 log.warning("Docker is away: %s", error)
-                pause = FIRST_PAUSE
-            elif str(error) != said:
+                self._pause = FIRST_PAUSE
+            elif str(error) != self._said:
                 log.info("no Docker for now: %s", error)
-            said, self.connected = str(error), False
+            self._said, self.connected = str(error), False
         except Exception:
             log.exception("internal error while following Docker; beginning again")
             self.connected = False
-        return pause, said
 
     def _is_there(self) -> bool:
         """Whether it is worth asking, which costs a hundred times as much as looking."""

@@ -4,12 +4,12 @@ Docker knows a setting that nobody has set as an empty one, which here means: le
 gives a plugin ten seconds to have its socket: so that is made here, and handed to the daemon as by systemd.
 """
 
-import contextlib
 import ctypes
 import os
-import socket
 import sys
 from collections.abc import Mapping
+
+from tulle.api.sockets import listen_unix
 
 SOCKET = "/run/docker/plugins/tulle.sock"
 """Inside of the plugin; config.json names it to Docker."""
@@ -24,7 +24,7 @@ _MS_REMOUNT, _MS_BIND = 32, 4096
 def main() -> None:
     """Become the daemon."""
     make_settings_writable("/proc/sys")
-    listener = listen(SOCKET)
+    listener = listen_unix(SOCKET)
     os.dup2(listener.fileno(), FIRST_FILE)
     os.set_inheritable(FIRST_FILE, True)  # dup2 leaves it as it is where both numbers are the same
     environment = settings(os.environ) | {HANDED_OVER: "1"}
@@ -48,20 +48,6 @@ def arguments(environment: Mapping[str, str]) -> list[str]:
         "--no-dns",
         *([] if multicast else ["--no-multicast-route"]),
     ]
-
-
-def listen(path: str) -> socket.socket:
-    """A socket for root alone."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    before = os.umask(0o177)
-    try:
-        listener.bind(path)
-    finally:
-        os.umask(before)
-    listener.listen(128)
-    return listener
 
 
 def make_settings_writable(path: str) -> None:

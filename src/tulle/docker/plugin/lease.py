@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tulle.docker.plugin import responder
 from tulle.errors import UserError
 
+END = b"end"
+"""What the responder is told when nothing is left to answer for; it has the same word."""
+
+_RESPONDER = Path(__file__).with_name("responder.py")
 _PATIENCE = 10.0
 """Seconds that a new responder may take to be there on a busy machine."""
 
@@ -26,7 +29,7 @@ class Lease:
         """The responder answers from now on; or, with ``end``, nobody does, and the socket goes."""
         with contextlib.suppress(OSError):
             if end:
-                self._lender.send(responder.END)
+                self._lender.send(END)
         self._lender.close()
         self.listener.close()
 
@@ -74,7 +77,7 @@ def _received(lender: socket.socket) -> socket.socket | None:
 
 def _start(path: Path, lease: Path) -> None:
     """Have a process that outlives the daemon; it is in the background when this returns."""
-    command = [sys.executable, "-ISE", responder.__file__, str(path), str(lease)]
+    command = [sys.executable, "-ISE", str(_RESPONDER), str(path), str(lease)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -9,22 +9,15 @@ import socket
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from aiohttp import web
 
 from tulle.api.daemon import DaemonApi
-from tulle.api.sockets import BACKLOG
 from tulle.docker.engine import Engine, Event, Summary
 from tulle.docker.plugin import entry
-from tulle.docker.plugin.background import Background
-from tulle.docker.plugin.driver import Driver, Wire
+from tulle.docker.plugin.driver import Wire
 from tulle.docker.plugin.ipam import Ipam
 from tulle.docker.plugin.networks import Keeper, Networks
-from tulle.docker.plugin.server import calls, make_app
-from tulle.docker.plugin.upkeep import UPKEEP_INTERVAL, Upkeep
+from tulle.docker.plugin.serving import Serving
 from tulle.errors import UserError
-from tulle.host import endpoints
-from tulle.host.endpoints import Endpoint
-from tulle.host.neighbours import Announcer
 from tulle.host.store import Record
 
 PEERS_INTERVAL = 30.0
@@ -70,45 +63,32 @@ class ManagedPlugin:
     ) -> None:
         self._engine = engine
         self._daemon = daemon
-        self._bridge = wire.bridge
-        networks = Networks(store, records, None)
-        self._ipam = Ipam(daemon, None)
-        self._driver = Driver(networks, self._ipam, wire, self._announce, scope="global")
-        self._upkeep = Upkeep(self._driver, self._ipam, networks, wire.bridge)
-        self._background = Background()
-        self._announcer: Announcer | None = None
-        self._runner: web.AppRunner | None = None
+        self._serving = Serving(Networks(store, records, None), Ipam(daemon, None), wire, scope="global")
         self._dialled: set[str] = set()
 
     async def start(self) -> None:
         """Serve Docker, which waits for it."""
-        self._announcer = Announcer(self._bridge)
-        await self._driver.start()
+        await self._serving.start()
         if os.environ.get(entry.HANDED_OVER) != "1":
             raise UserError("--plugin-v2 is for plugins that Docker starts: see `make plugin`")
         listener = socket.socket(fileno=entry.FIRST_FILE)
         listener.setblocking(False)
-        self._runner = web.AppRunner(make_app(calls(self._driver, self._ipam)), access_log=None)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
-        self._background.repeat(UPKEEP_INTERVAL, self._upkeep.look)
-        self._background.repeat(PEERS_INTERVAL, self._find_peers)
+        await self._serving.listen(listener)
+        self._serving.keep_up()
+        self._serving.background.repeat(PEERS_INTERVAL, self._find_peers)
 
     async def stop(self) -> None:
         """Serve no more."""
-        await self._background.stop()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        await self._driver.stop()
-        if self._announcer is not None:
-            self._announcer.close()
+        await self._serving.background.stop()
+        await self._serving.close()
+        self._serving.stop()
 
     def happened(self, event: Event) -> None:
         """Names and addresses are the swarm's business."""
 
     def caught_up(self, containers: Sequence[Summary]) -> None:
         """Docker is there, and can be asked for peers."""
-        self._background.spawn(self._find_peers())
+        self._serving.background.spawn(self._find_peers())
 
     async def _find_peers(self) -> None:
         answer = await self._engine.request("GET", "/info")
@@ -120,6 +100,3 @@ class ManagedPlugin:
         if new:
             await self._daemon.connect(new, False)
             self._dialled.update(new)
-
-    def _announce(self, endpoint: Endpoint) -> None:
-        endpoints.announce(endpoint, self._announcer)

@@ -8,26 +8,19 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from aiohttp import web
-
 from tulle.api.daemon import DaemonApi
 from tulle.api.report import ContainerReport
-from tulle.api.sockets import BACKLOG
 from tulle.docker.engine import Engine, EngineRefused, Event, Summary
-from tulle.docker.plugin.background import Background
-from tulle.docker.plugin.driver import Driver, Wire
+from tulle.docker.plugin.driver import Wire
 from tulle.docker.plugin.ipam import Ipam
 from tulle.docker.plugin.lease import Lease, borrow
 from tulle.docker.plugin.listing import Listed, list_networks
 from tulle.docker.plugin.names import ContainerNames
 from tulle.docker.plugin.networks import Keeper, Networks
-from tulle.docker.plugin.server import calls, make_app
-from tulle.docker.plugin.upkeep import SECOND_LOOK, UPKEEP_INTERVAL, Upkeep
+from tulle.docker.plugin.serving import Serving
+from tulle.docker.plugin.upkeep import SECOND_LOOK
 from tulle.errors import UserError
-from tulle.host import endpoints
 from tulle.host.dns_detour import LAPSE, DnsDetour, servers_of_docker
-from tulle.host.endpoints import Endpoint
-from tulle.host.neighbours import Announcer
 from tulle.host.routed import Routed
 from tulle.host.store import Record
 
@@ -73,16 +66,12 @@ class Plugin:
         self._networks = Networks(store, records, daemon.default_subnet)
         self._former = {network.ident for network in self._networks.all()}
         self._ipam = Ipam(daemon, options.whole)
-        self._driver = Driver(self._networks, self._ipam, options.wire, self._announce, route=route)
-        self._upkeep = Upkeep(self._driver, self._ipam, self._networks, options.wire.bridge)
+        self._serving = Serving(self._networks, self._ipam, options.wire, route=route)
         self._names = ContainerNames(engine, daemon, self._ipam)
         resolver = options.wire.resolver
         self._detour = DnsDetour(options.wire.bridge, resolver) if resolver is not None else None
-        self._announcer: Announcer | None = None
-        self._runner: web.AppRunner | None = None
         self._lease: Lease | None = None
         self._turn = asyncio.Lock()
-        self._background = Background()
 
     @property
     def path(self) -> Path:
@@ -91,29 +80,25 @@ class Plugin:
 
     async def start(self) -> None:
         """Be there for Docker: before it looks for the driver of networks that it has, else when it comes."""
-        self._announcer = Announcer(self._options.wire.bridge)
-        await self._driver.start()
+        await self._serving.start()
         if self._networks.all():
             await self._listen()
         if await asyncio.to_thread(os.path.exists, self._engine.socket):
             await self._listen()
-            await asyncio.wait([self._background.spawn(self._welcome())], timeout=FIRST_WELCOME)
-        self._background.repeat(UPKEEP_INTERVAL, self._upkeep.look, SECOND_LOOK)
+            await asyncio.wait([self._serving.background.spawn(self._welcome())], timeout=FIRST_WELCOME)
+        self._serving.keep_up(SECOND_LOOK)
 
     async def stop(self) -> None:
         """Be gone, and take our own network along where no container uses it."""
-        await self._background.stop()
+        await self._serving.background.stop()
         await self._names.stop()
         wanted = await self._is_wanted()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        await self._driver.stop()
+        await self._serving.close()
         if self._lease is not None:
             self._lease.give_back(end=not wanted)
             if self._detour is not None:
                 await self._detour.remove()
-        if self._announcer is not None:
-            self._announcer.close()
+        self._serving.stop()
 
     def happened(self, event: Event) -> None:
         """Something happened in Docker."""
@@ -122,7 +107,7 @@ class Plugin:
     def caught_up(self, containers: Sequence[Summary]) -> None:
         """Docker is there."""
         self._names.caught_up(containers)
-        self._background.spawn(self._welcome())
+        self._serving.background.spawn(self._welcome())
 
     async def attached(self) -> list[ContainerReport]:
         """Docker's containers on our networks, by their ids as soon as Docker has told them."""
@@ -134,19 +119,17 @@ class Plugin:
                 mac=one.mac,
                 addresses=[str(one.address)],
             )
-            for one in self._driver.endpoints()
+            for one in self._serving.driver.endpoints()
         ]
 
     async def _listen(self) -> None:
-        if self._runner is not None:
+        if self._serving.listening:
             return
         self._lease = await borrow(self.path, self._options.lease)
-        self._runner = web.AppRunner(make_app(calls(self._driver, self._ipam)), access_log=None)
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._lease.listener, backlog=BACKLOG).start()
+        await self._serving.listen(self._lease.listener)
         if self._detour is not None:
-            await self._background.spawn(self._detour.start())
-            self._background.repeat(RENEWAL_INTERVAL, self._renew_detour)
+            await self._serving.background.spawn(self._detour.start())
+            self._serving.background.repeat(RENEWAL_INTERVAL, self._renew_detour)
 
     async def _welcome(self) -> None:
         """Have Docker's networks and ours agree, and our own among them."""
@@ -161,7 +144,7 @@ class Plugin:
         for ident in self._former - {one.id for one in listed}:
             self._networks.remove(ident)
         self._former.clear()
-        await self._driver.route()
+        await self._serving.driver.route()
         if self._options.name not in {one.name for one in listed} and self._daemon.default_subnet is not None:
             await self._create_network(self._daemon.default_subnet)
 
@@ -206,10 +189,8 @@ class Plugin:
         except EngineRefused as error:
             log.warning("Docker keeps the network %s: %s", network.name, error)
 
-    def _announce(self, endpoint: Endpoint) -> None:
-        endpoints.announce(endpoint, self._announcer)
-
     async def _renew_detour(self) -> None:
-        self._driver.dns_servers = await asyncio.to_thread(servers_of_docker, self._options.resolv_conf)
+        servers = await asyncio.to_thread(servers_of_docker, self._options.resolv_conf)
+        self._serving.driver.dns_servers = servers
         if self._detour is not None:
-            await self._detour.renew(self._driver.dns_servers)
+            await self._detour.renew(servers)
