@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from tulle.errors import UserError
 from tulle.host import foreign, legacy, nft, rules
 from tulle.host.admitted import Admitted
-from tulle.host.news import NETFILTER, NFTABLES, News, attributes, messages
+from tulle.host.news import NETFILTER, NFTABLES, ROUTES, ROUTING, News, attributes, messages
 from tulle.host.nft import Command, NftRefused
 from tulle.host.routed import ROUTED, UNROUTED, Routed, parse_members, uplink_bridges
 from tulle.host.rules import PEERS_4, PEERS_6, Exposed, FirewallConfig, Wanted
@@ -50,6 +50,8 @@ class Firewall:
         self._turn = asyncio.Lock()
         self._look = asyncio.Event()
         self._news: News | None = None
+        self._routes: News | None = None
+        self._rerouted = False
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self, exposed: Sequence[Exposed] = ()) -> None:
@@ -63,6 +65,7 @@ class Firewall:
             self._wanted = Wanted(tuple(exposed), _listed_routed(listed))
             await self._load()
         self._news = News(NETFILTER, NFTABLES, self._hear, self._look.set)
+        self._routes = News(ROUTING, ROUTES, lambda _: self._hear_of_route(), self._hear_of_route)
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -71,9 +74,9 @@ class Firewall:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
             self._watcher = None
-        if self._news is not None:
-            self._news.close()
-            self._news = None
+        for news in filter(None, (self._news, self._routes)):
+            news.close()
+        self._news = self._routes = None
 
     async def remove(self) -> None:
         """Stop watching and remove the table."""
@@ -191,12 +194,16 @@ class Firewall:
                 due = loop.time() + self._interval
 
     async def _look_at_the_silent(self) -> None:
-        """The old iptables tells nobody of its changes, and routes are not listened to."""
+        """The old iptables tells nobody of its changes, and those of routes may be many."""
         async with self._turn:
             with _explained():
                 await legacy.admit(self._admitted())
-            if await self._uplinks() != self._wanted.uplinks:
+            rerouted, self._rerouted = self._rerouted, False
+            if rerouted and await self._uplinks() != self._wanted.uplinks:
                 await self._load()
+
+    def _hear_of_route(self) -> None:
+        self._rerouted = True
 
 
 def removes_from(data: bytes, table: str) -> bool:

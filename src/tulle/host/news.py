@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 
 ROUTING, NETFILTER = 0, 12
 """Families of netlink: devices, addresses and bridges; nftables."""
-LINKS, ADDRESSES, MEMBERSHIPS = 1, 5, 26
-"""Groups of ``ROUTING``: devices; IPv4 addresses; who listens to which multicast group behind a bridge."""
+LINKS, ADDRESSES, ROUTES, MEMBERSHIPS = 1, 5, 7, 26
+"""Groups of ``ROUTING``: devices; addresses and routes of IPv4; who listens to which multicast group behind a
+bridge."""
 NFTABLES = 7
 """The group of ``NETFILTER``."""
 
