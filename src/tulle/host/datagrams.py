@@ -19,6 +19,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tulle.host.msghdr import WORD, Header, Memory, Vector
+
 COUNT = 16
 """Datagrams at once: enough to share the cost of the calls, few enough that the first does not wait long."""
 
@@ -29,27 +31,10 @@ _IP_PKTINFO = 8
 _CONTROL_HEAD = struct.Struct("@Nii")
 _NAME = 28
 _CONTROL = socket.CMSG_SPACE(20)
-_WORD = ctypes.sizeof(ctypes.c_size_t)
-
-
-class _Vector(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
-
-
-class _Header(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_void_p),
-        ("name_length", ctypes.c_uint32),
-        ("vectors", ctypes.c_void_p),
-        ("vector_count", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    )
 
 
 class _Message(ctypes.Structure):
-    _fields_ = (("header", _Header), ("length", ctypes.c_uint))
+    _fields_ = (("header", Header), ("length", ctypes.c_uint))
 
 
 _STRIDE = ctypes.sizeof(_Message)
@@ -65,29 +50,20 @@ class Client(NamedTuple):
     control: bytes
 
 
-class _Buffer:
-    """Memory at a fixed address, with a view for Python."""
-
-    def __init__(self, size: int) -> None:
-        self.data = bytearray(size)
-        self.view = memoryview(self.data)
-        self.address = ctypes.addressof((ctypes.c_char * size).from_buffer(self.data))
-
-
 class _Messages:
     """Message headers, each with one vector onto its piece of ``data``, and views of their fields."""
 
     def __init__(self) -> None:
-        self.data = _Buffer(COUNT * LENGTH)
-        vectors = _Buffer(COUNT * ctypes.sizeof(_Vector))
-        headers = _Buffer(COUNT * _STRIDE)
+        self.data = Memory(COUNT * LENGTH)
+        vectors = Memory(COUNT * ctypes.sizeof(Vector))
+        headers = Memory(COUNT * _STRIDE)
         self.address = headers.address
         self.array = (_Message * COUNT).from_buffer(headers.data)
-        for index, vector in enumerate((_Vector * COUNT).from_buffer(vectors.data)):
+        for index, vector in enumerate((Vector * COUNT).from_buffer(vectors.data)):
             vector.base = self.data.address + index * LENGTH
             vector.length = LENGTH
             header = self.array[index].header
-            header.vectors = vectors.address + index * ctypes.sizeof(_Vector)
+            header.vectors = vectors.address + index * ctypes.sizeof(Vector)
             header.vector_count = 1
         self.lengths = headers.view.cast("I")
         self.words = headers.view.cast("L")
@@ -96,7 +72,7 @@ class _Messages:
 
 # Where in those views the fields of message i are: i * step + at.
 _LENGTH_STEP, _LENGTH_AT = _STRIDE // 4, _Message.length.offset // 4
-_STEP, _NAME_AT, _CONTROL_AT = _STRIDE // _WORD, _Header.name.offset // _WORD, _Header.control.offset // _WORD
+_STEP, _NAME_AT, _CONTROL_AT = _STRIDE // WORD, Header.name.offset // WORD, Header.control.offset // WORD
 
 
 class Datagrams:
@@ -106,8 +82,8 @@ class Datagrams:
         bound.setblocking(False)
         self._socket = bound
         self._everywhere = bound.getsockname()[0] in ("0.0.0.0", "::")
-        self._names = _Buffer(COUNT * _NAME)
-        self._controls = _Buffer(COUNT * _CONTROL)
+        self._names = Memory(COUNT * _NAME)
+        self._controls = Memory(COUNT * _CONTROL)
         self._inward = _Messages()
         self._outward = _Messages()
         self.unsent = 0
