@@ -20,6 +20,7 @@ from tulle.datapath.sleeve.orders import (
 )
 from tulle.datapath.tables import ShortId
 from tulle.host.sleeve import seals
+from tulle.host.sleeve.batch import Batch
 from tulle.host.sleeve.seals import Seal
 from tulle.host.sleeve.sleeve import Sleeve
 from tulle.host.sleeve.vnet import MAX_FRAME, PREFIX
@@ -40,10 +41,10 @@ class _Tap:
     def on_data(self, take: object, after: object = None) -> None:
         """Nothing comes out of it."""
 
-    def write_data(self, pieces: list[memoryview]) -> bool:
-        size = sum(map(len, pieces))
+    def write_data(self, frame: bytes | memoryview) -> bool:
+        size = len(frame)
         assert PREFIX < size <= MAX_FRAME
-        assert b"".join(pieces)[10] == 0x7A
+        assert frame[10] == 0x7A
         return size % 7 != 0
 
 
@@ -63,9 +64,9 @@ class _World:
     def arrive(self, data: bytes, stride: int) -> None:
         data = data[:65535]
         if data:
-            self.sleeve.batch.buffer[: len(data)] = data
-            self.sleeve.batch.hold(len(data), min(stride, len(data)) or len(data))
-            self.sleeve.take(self.sleeve.batch, SOURCE)
+            batch = Batch()
+            batch.hold(memoryview(bytearray(data)), min(stride, len(data)) or len(data))
+            self.sleeve.take(batch, SOURCE)
 
     def end(self) -> None:
         for path in INDEXES:

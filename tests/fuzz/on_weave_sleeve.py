@@ -47,9 +47,9 @@ class _World:
     def send(self, pieces: Sequence[bytes], endpoint: Endpoint, df: bool = True) -> int:
         return errno.EMSGSIZE if df and sum(map(len, pieces)) > 1472 else 0
 
-    def send_many(self, pieces: Sequence[bytes], length: int, together: int, endpoint: Endpoint) -> None:
-        datagrams = zip(pieces[::2], pieces[1::2], strict=True)
-        assert all(len(head) + len(rest) == length <= 65507 for head, rest in datagrams)
+    def send_alike(self, data: bytes, length: int, endpoint: Endpoint) -> None:
+        assert length <= 65507
+        assert len(data) % length == 0
 
     def deliver_plain(
         self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName, notes: bytes = NO_NOTES

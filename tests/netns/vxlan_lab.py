@@ -207,7 +207,7 @@ class Postman:
         self.carried[number, via] += 1
         self.largest = max(self.largest, len(frame))
         self.HEADER.pack_into(frame, self.NOTES, kind, hops_left, dst, src, number, ethertype)
-        assert self._taps[via].write_data([frame])
+        assert self._taps[via].write_data(frame)
 
 
 def transfer(

@@ -14,11 +14,12 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from tulle.datapath.tapframe import DATA
 from tulle.errors import UserError
 from tulle.host.direct import add_reader
+from tulle.host.msghdr import room
 
 _TUNSETIFF = 0x400454CA
 _TUNSETOFFLOAD = 0x400454D0
@@ -31,12 +32,18 @@ _REQUEST = struct.Struct("16sH22x")
 _NO_OFFLOAD = bytes(10)
 _LARGEST = 70_000
 """Bytes of the biggest frame: 64 KB of packet, and headers."""
+SMALL = 256
+"""Bytes of a frame of which a copy costs nothing."""
+_LARGE_AT_ONCE = 4
 _READS_PER_TURN = 64
 _OCTETS_PER_TURN = 1 << 20
 """A turn ends after so much, a millisecond or two: the daemon has other things to do as well."""
 
 TakeData = Callable[[memoryview], None]
-"""Takes a data frame: header of offloads, tap header, Ethernet frame. The bytes are good during the call."""
+"""Takes a data frame: header of offloads, tap header, Ethernet frame.
+
+The bytes are good during the call; those of more than ``SMALL``, until ``after`` is called (``Tap.on_data``).
+"""
 
 
 class Tap:
@@ -55,7 +62,9 @@ class Tap:
         self._take: Callable[[bytes], None] | None = None
         self._take_data: TakeData | None = None
         self._after_data: Callable[[], None] | None = None
-        self._buffer = memoryview(bytearray(_LARGEST))
+        self._buffers = [room(_LARGEST) for _ in range(_LARGE_AT_ONCE)]
+        self._free = len(self._buffers)
+        self._alone = False
         try:
             flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
             fcntl.ioctl(self._fd, _TUNSETIFF, _REQUEST.pack(name.encode(), flags))
@@ -73,12 +82,12 @@ class Tap:
 
     def write(self, frame: bytes) -> bool:
         """Hand a control frame to the kernel; False if it would not take it."""
-        return self.write_data((_NO_OFFLOAD, frame))
+        return self.write_data(_NO_OFFLOAD + frame)
 
-    def write_data(self, pieces: Sequence[bytes | bytearray | memoryview]) -> bool:
-        """Hand a data frame in pieces to the kernel, headers first; False if it would not take it."""
+    def write_data(self, frame: bytes | memoryview) -> bool:
+        """Hand a data frame to the kernel, headers first; False if it would not take it."""
         try:
-            os.writev(self._fd, pieces)
+            os.write(self._fd, frame)
         except OSError:
             return False
         return True
@@ -89,6 +98,7 @@ class Tap:
             control = self._control(frame)
             if control is not None:
                 return control
+        self._settle()
         return None
 
     def divert(self, kind: int, take: Callable[[bytes], None]) -> None:
@@ -98,7 +108,7 @@ class Tap:
     def on_data(self, take: TakeData | None, after: Callable[[], None] | None = None) -> None:
         """Give data frames to this one; without anybody they are lost.
 
-        ``after`` is called when no more wait, or when others shall have their turn.
+        ``after`` is called when no more wait, when others shall have their turn, and when buffers are full.
         """
         self._take_data, self._after_data = take, after
 
@@ -139,7 +149,8 @@ class Tap:
 
     def _next(self) -> memoryview | None:
         try:
-            return self._buffer[: os.readv(self._fd, (self._buffer,))]
+            buffer = self._buffers[self._free - 1]
+            return buffer[: os.readv(self._fd, (buffer,))]
         except BlockingIOError:
             return None
         except OSError:
@@ -153,13 +164,27 @@ class Tap:
             return bytes(frame[head:])
         if self._take_data is not None:
             self._take_data(frame)
+            if len(frame) > SMALL:
+                self._free -= 1
+                if not self._free:
+                    self._settle()
         return None
 
+    def _settle(self) -> None:
+        self._free = len(self._buffers)
+        if self._after_data is not None:
+            self._after_data()
+
     def _drain(self, take: Callable[[bytes], None]) -> bool:
-        """Take what waits. True if a control frame was among it."""
-        octets = 0
+        """Take what waits. True if a control frame was among it.
+
+        Where frames come one by one, the first goes on its way before anybody looks for a second.
+        """
+        octets = count = 0
         controlled = False
-        for _ in range(_READS_PER_TURN):
+        for count in range(_READS_PER_TURN):
+            if count == 1 and self._alone:
+                self._settle()
             frame = self._next() if octets < _OCTETS_PER_TURN else None
             if frame is None:
                 break
@@ -168,6 +193,6 @@ class Tap:
             if control is not None:
                 controlled = True
                 self._diverted.get(control[0] if control else -1, take)(control)
-        if self._after_data is not None:
-            self._after_data()
+        self._alone = count == 1
+        self._settle()
         return controlled

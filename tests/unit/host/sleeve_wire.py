@@ -2,10 +2,10 @@
 
 import struct
 from collections.abc import Iterable
-from typing import Any
 
 from tulle.datapath.sleeve.orders import AimPath, Count, Endpoint, Keys, NativePath, PathId, SendMessage
 from tulle.datapath.tables import ShortId
+from tulle.host.msghdr import Vectors
 from tulle.host.sleeve.batch import Batch
 from tulle.host.sleeve.inward import Inward
 from tulle.host.sleeve.outward import Outward
@@ -44,8 +44,8 @@ class Wire:
         self.calls += 1
         return 0
 
-    def send_many(self, pieces: list[Any], length: int, together: int, endpoint: Endpoint) -> None:
-        made = [b"".join(pieces[at : at + 2]) for at in range(0, len(pieces), 2)]
+    def send_many(self, pieces: Vectors, count: int, length: int, together: int, endpoint: Endpoint) -> None:
+        made = [pieces.join(2 * number, 2) for number in range(count)]
         assert together == made[0][18] + 1
         assert all(len(one) == length for one in made[:-1]), "the kernel takes datagrams of one length"
         assert len(made[-1]) <= length
@@ -64,8 +64,8 @@ class End:
         self.frames: list[bytes] = []
         self.messages: list[bytes] = []
 
-    def frame_came(self, pieces: list[memoryview]) -> None:
-        self.frames.append(b"".join(pieces))
+    def frame_came(self, frame: memoryview) -> None:
+        self.frames.append(bytes(frame))
 
     def message_came(self, message: bytes) -> None:
         self.messages.append(message)
@@ -78,13 +78,12 @@ class End:
     def take_together(self, datagrams: list[bytes]) -> None:
         """Datagrams of one length, the last of which may be shorter, as UDP_GRO puts them together."""
         data = b"".join(datagrams)
-        self.batch.buffer[: len(data)] = data
-        self.batch.hold(len(data), len(datagrams[0]))
+        self.batch.hold(memoryview(data), len(datagrams[0]))
         at = 0
         while at < self.batch.count:
             run = self.batch.run(at)
             self.inward.take(run, self)
-            at += len(run.pieces)
+            at += run.number
 
     @property
     def count(self) -> Count:

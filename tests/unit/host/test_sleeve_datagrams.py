@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from tulle.datapath.sleeve.orders import Keys
 from tulle.host.sleeve.batch import NO_INDEX, Batch
+from tulle.host.sleeve.outward import LEAST_SIZE
 from tulle.host.sleeve.seals import CAPACITY, LIFETIME, Seal
 from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.wire import HEADER
+from tulle.host.tap import SMALL as SMALL_FRAME
 from unit.host.sleeve_wire import (
     KEYS,
     Clock,
@@ -228,11 +230,11 @@ def test_any_bytes_are_taken_quietly(bodies: list[bytes], sealed: bool) -> None:
 
 
 def test_the_lengths_of_strangers_datagrams_cost_nothing() -> None:
-    batch = Batch()
+    batch, data = Batch(), memoryview(bytearray(400))
     tracemalloc.start()
     try:
         for stride in range(1, 40):
-            batch.hold(10 * stride, stride)
+            batch.hold(data[: 10 * stride], stride)
             assert {batch.index(at) for at in range(batch.count)} == {0 if stride > HEADER.size else NO_INDEX}
             assert bytes(batch.datagram(batch.count - 1)) == bytes(stride)
         assert tracemalloc.get_traced_memory()[1] < 100_000
@@ -248,3 +250,16 @@ def test_a_superframe_of_segments_longer_than_any_group_goes_whole(segment: int)
 
     end.take(wire.datagrams)
     assert wire_packets(end.frames) == wire_packets([frame])
+
+
+def test_what_waits_is_a_copy_wherever_the_tap_reuses_its_buffer() -> None:
+    """Of frames as short as that the TAP's bytes are good during the call alone, on every path."""
+    wire, end = Wire(), End()
+    outward = sender(wire, size=LEAST_SIZE)
+    buffer = memoryview(bytearray(SMALL_FRAME))
+    for number in range(5):
+        buffer[:] = tap_frame(bytes([number]) * SMALL_FRAME)[:SMALL_FRAME]
+        outward.frame(buffer)
+    outward.flush()
+    end.take(wire.datagrams)
+    assert [frame[-1] for frame in end.frames] == [0, 1, 2, 3, 4]

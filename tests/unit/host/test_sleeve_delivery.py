@@ -1,6 +1,6 @@
 """What reaches the kernel of what came by a path."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
@@ -25,11 +25,10 @@ class Tap:
     def on_data(self, take: object, after: object = None) -> None:
         """Nothing comes out of it."""
 
-    def write_data(self, pieces: Sequence[bytes]) -> bool:
-        frame = b"".join(pieces)
+    def write_data(self, frame: bytes | memoryview) -> bool:
         if self.old and frame[1] == 5:
             return False
-        self.frames.append(frame)
+        self.frames.append(bytes(frame))
         return True
 
 
@@ -47,18 +46,13 @@ def sleeve(tap: Tap) -> Iterator[Sleeve]:
     made.close()
 
 
-def deliver(sleeve: Sleeve, frame: bytes, pieces: int = 1, peer: PeerName = PEER) -> bool:
-    size = -(-len(frame) // pieces)
-    views = [memoryview(bytearray(frame[at : at + size])) for at in range(0, len(frame), size)]
-    return sleeve.deliver(views, peer)
+def deliver(sleeve: Sleeve, frame: bytes, peer: PeerName = PEER) -> bool:
+    return sleeve.deliver(memoryview(bytearray(frame)), peer)
 
 
-@pytest.mark.parametrize("pieces", [1, 3, 40])
-def test_the_kernel_is_told_by_whom_it_came_whatever_the_frame_says(
-    sleeve: Sleeve, tap: Tap, pieces: int
-) -> None:
+def test_the_kernel_is_told_by_whom_it_came_whatever_the_frame_says(sleeve: Sleeve, tap: Tap) -> None:
     frame = tcp_superframe(bytes(5000))
-    assert deliver(sleeve, frame[:10] + b"\x74" + frame[11:], pieces)
+    assert deliver(sleeve, frame[:10] + b"\x74" + frame[11:])
     (made,) = tap.frames
     assert read_tap_header(made) == (0x7A, 15, 2, 1, 77, 0x0800)
     assert made[:10] == frame[:10]

@@ -1,7 +1,7 @@
 """Frames sealed for one host, packed into frames that others relay, and opened."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -47,8 +47,8 @@ class End:
     def pass_on(self, frame: memoryview, neighbour: int) -> None:
         self.sent.append((bytes(frame), neighbour))
 
-    def deliver_here(self, pieces: list[memoryview], peer: PeerName) -> bool:
-        self.got.append((b"".join(pieces), peer))
+    def deliver_here(self, frame: memoryview, peer: PeerName) -> bool:
+        self.got.append((bytes(frame), peer))
         return True
 
     def send(self, frame: bytes) -> list[bytes]:
@@ -60,7 +60,7 @@ class End:
 
     def take(self, *frames: bytes) -> None:
         for frame in frames:
-            self.sealed.take([memoryview(frame)])
+            self.sealed.take(memoryview(frame))
 
 
 def addressed(frame: bytes, dst: int = 2, src: int = 1, via: int = 3) -> bytes:
@@ -222,8 +222,8 @@ class Tap:
     def on_data(self, take: Callable[[memoryview], None] | None, after: object = None) -> None:
         self.give = take
 
-    def write_data(self, pieces: Sequence[memoryview]) -> bool:
-        self.frames.append(b"".join(pieces))
+    def write_data(self, frame: bytes | memoryview) -> bool:
+        self.frames.append(bytes(frame))
         return True
 
 
@@ -239,7 +239,7 @@ def host() -> Iterator[tuple[Sleeve, Tap]]:
 
 
 def by_a_path_of_ours(sleeve: Sleeve, tap: Tap, parcel: bytes) -> None:
-    assert sleeve.deliver([memoryview(bytearray(parcel))], RELAY)
+    assert sleeve.deliver(memoryview(bytearray(parcel)), RELAY)
 
 
 def by_a_path_of_weave_s(sleeve: Sleeve, tap: Tap, parcel: bytes) -> None:

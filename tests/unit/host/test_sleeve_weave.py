@@ -15,6 +15,7 @@ from tulle.datapath.sleeve.weave import heartbeat
 from tulle.datapath.sleeve.weave_packet import WeaveFrame, decode_frames, encode_frame, overlay_mtu, sender_of
 from tulle.datapath.tables import ShortId
 from tulle.datapath.tapframe import DATA
+from tulle.host.msghdr import Vectors
 from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.udp import Buffer, UdpSocket
 from tulle.host.sleeve.vnet import NO_NOTES, TAP_HEADER, VNET
@@ -50,11 +51,9 @@ class Net:
         self.sent.append((datagram, df))
         return 0
 
-    def send_many(self, pieces: Sequence[Buffer], length: int, together: int, endpoint: Endpoint) -> None:
-        assert together == 1
-        for head, rest in zip(pieces[::2], pieces[1::2], strict=True):
-            assert len(head) + len(rest) == length
-            self.sent.append((bytes(head) + bytes(rest), True))
+    def send_alike(self, data: bytes, length: int, endpoint: Endpoint) -> None:
+        assert len(data) % length == 0
+        self.sent += [(data[at : at + length], True) for at in range(0, len(data), length)]
 
     def deliver_plain(
         self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName, notes: bytes = NO_NOTES
@@ -345,7 +344,9 @@ def test_over_sockets_of_the_kernel(key: bytes | None) -> None:
     sender.path.flush()
     sender.path.message(SendMessage(PathId(1), target, bytes(60001), df=False))
     buffer = memoryview(bytearray(1 << 16))
-    while received := there.real.receive(buffer):
+    room = Vectors([buffer])
+    while some := there.real.receive([room]):
+        (received,) = some
         assert received.source == source
         for at in range(0, received.size, received.stride):
             assert receiver.format.take(buffer[at : min(at + received.stride, received.size)], source)

@@ -41,26 +41,25 @@ class Assembly:
         return sum(unit.size for unit in self._units.values())
 
     def add(
-        self, header: bytes, position: int, last: int, pieces: list[memoryview], now: float
-    ) -> list[memoryview] | None:
-        """Take what came of a unit, from ``position`` on; all of it, in order, if that was what it lacked.
+        self, header: bytes, position: int, last: int, count: int, body: memoryview, now: float
+    ) -> memoryview | None:
+        """Take ``count`` pieces of a unit, from ``position`` on; all of it if that was what it lacked.
 
         Raises ValueError for what cannot be: a piece that is there already, or a unit that grows too large.
         """
         unit = self._units.get(header)
         if unit is None:
             unit = self._begin(header, now)
-        block = b"".join(pieces)
-        bits = (1 << len(pieces)) - 1 << position
-        if unit.size + len(block) > MAX_SIZE or unit.there & bits:
+        bits = (1 << count) - 1 << position
+        if unit.size + len(body) > MAX_SIZE or unit.there & bits:
             raise ValueError("not a part of this unit")
-        unit.blocks[position] = block
-        unit.size += len(block)
+        unit.blocks[position] = bytes(body)
+        unit.size += len(body)
         unit.there |= bits
         if unit.there != (1 << last + 1) - 1:
             return None
         del self._units[header]
-        return [memoryview(unit.blocks[at]) for at in sorted(unit.blocks)]
+        return memoryview(bytearray().join([unit.blocks[at] for at in sorted(unit.blocks)]))
 
     def age(self, now: float) -> None:
         """Give up what was begun too long ago."""

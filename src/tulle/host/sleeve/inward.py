@@ -15,8 +15,8 @@ from tulle.host.sleeve.wire import EPOCH_SHIFT, KIND, LENGTH, NUMBERS, SEAL, Kin
 class Taker(Protocol):
     """What takes what has come. The views are good until the call returns."""
 
-    def frame_came(self, pieces: list[memoryview]) -> None:
-        """A frame of the TAP, in pieces."""
+    def frame_came(self, frame: memoryview) -> None:
+        """A frame of the TAP. Its bytes may be overwritten."""
 
     def message_came(self, message: bytes) -> None:
         """A message for the daemon."""
@@ -53,15 +53,15 @@ class Inward:
 
     def take(self, run: Run, taker: Taker) -> None:
         """Datagrams of this path came. What is not authentic, seen before or damaged is dropped."""
-        number, total, count = run.sequence & NUMBERS, run.last + 1, len(run.pieces)
+        number, total, count = run.sequence & NUMBERS, run.last + 1, run.number
         if run.position + count > total or not self._window.is_fresh(number):
             self.dropped += count
             return
         header = run.first_header()
-        pieces = run.pieces if count == total else self._assemble(run, header)
-        if pieces is None:
+        body = run.body if count == total else self._assemble(run, header)
+        if body is None:
             return
-        unit = self._open(run, header, pieces)
+        unit = self._open(run, header, body)
         if unit is None:
             self.dropped += total
             return
@@ -69,22 +69,21 @@ class Inward:
         self._received += total
         self._hand_over(run.kind & KIND, unit, taker)
 
-    def _assemble(self, run: Run, header: bytes) -> list[memoryview] | None:
-        """The pieces of the unit if it is complete now."""
+    def _assemble(self, run: Run, header: bytes) -> memoryview | None:
+        """What follows the headers of the unit, if it is complete now."""
         try:
-            return self._assembly.add(header, run.position, run.last, run.pieces, self._clock())
+            return self._assembly.add(header, run.position, run.last, run.number, run.body, self._clock())
         except ValueError:
-            self.dropped += len(run.pieces)
+            self.dropped += run.number
             return None
 
-    def _open(self, run: Run, header: bytes, pieces: list[memoryview]) -> list[memoryview] | None:
-        """The unit in pieces; None if it is not what the other end sent."""
+    def _open(self, run: Run, header: bytes, sealed: memoryview) -> memoryview | None:
+        """The unit; None if it is not what the other end sent."""
         if self._keys is None:
-            return _unsealed(run, pieces)
+            return _unsealed(run, sealed)
         epoch, seal = run.sequence >> EPOCH_SHIFT, run.kind & SEAL
         now = self._clock()
         aead = self._keys.aead(epoch, seal, now)
-        sealed = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         size = len(sealed) - run.padding - TAG
         if aead is None or not 0 <= size <= len(self._opened) or any(sealed[size + TAG :]):
             return None
@@ -94,30 +93,25 @@ class Inward:
         except broken_seal():
             return None
         self._keys.opened(epoch, now)
-        return [opened]
+        return opened
 
-    def _hand_over(self, kind: int, unit: list[memoryview], taker: Taker) -> None:
+    def _hand_over(self, kind: int, unit: memoryview, taker: Taker) -> None:
         if kind == Kind.FRAME:
             taker.frame_came(unit)
             return
-        whole = unit[0] if len(unit) == 1 else memoryview(b"".join(unit))
-        parts = _parts(whole)
+        parts = _parts(unit)
         if kind == Kind.FRAMES and parts:
             for part in parts:
-                taker.frame_came([part])
+                taker.frame_came(part)
         elif kind == Kind.MESSAGE and parts:
             taker.message_came(bytes(parts[0]))
 
 
-def _unsealed(run: Run, pieces: list[memoryview]) -> list[memoryview] | None:
-    if run.kind & SEAL != Seal.NONE:
+def _unsealed(run: Run, body: memoryview) -> memoryview | None:
+    size = len(body) - run.padding
+    if run.kind & SEAL != Seal.NONE or size <= 0 or any(body[size:]):
         return None
-    if run.padding:
-        size = len(pieces[-1]) - run.padding
-        if size <= 0 or any(pieces[-1][size:]):
-            return None
-        pieces[-1] = pieces[-1][:size]
-    return pieces
+    return body[:size]
 
 
 def _parts(unit: memoryview) -> list[memoryview]:

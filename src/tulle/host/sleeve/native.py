@@ -48,9 +48,9 @@ class Native:
     def close(self) -> None:
         """See ``paths.Path``."""
 
-    def frame_came(self, pieces: list[memoryview]) -> None:
+    def frame_came(self, frame: memoryview) -> None:
         """See ``inward.Taker``."""
-        self._outlets.deliver(pieces, self._peer)
+        self._outlets.deliver(frame, self._peer)
 
     def message_came(self, message: bytes) -> None:
         """See ``inward.Taker``."""

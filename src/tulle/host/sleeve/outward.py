@@ -8,7 +8,7 @@ from tulle.host.sleeve.seals import TAG, Aead, Seal, SendingKeys, fastest, nonce
 from tulle.host.sleeve.segments import Superframe
 from tulle.host.sleeve.udp import Datagrams
 from tulle.host.sleeve.wire import EPOCH_SHIFT, HEADER, LENGTH, Kind, headers
-from tulle.host.sleeve.workshop import ALIGN, BUFFER, HEADERS, Workshop
+from tulle.host.sleeve.workshop import ALIGN, BUFFER, Layout, Workshop
 
 LEAST_SIZE = 400
 """Bytes of UDP payload. Every IPv4 path passes as much, and a superframe fits into 255 such datagrams."""
@@ -52,7 +52,10 @@ class Outward:
         self._group = order.group
 
     def frame(self, frame: memoryview) -> None:
-        """Send a frame of the TAP, headers included, and use its bytes up. Small ones wait for ``flush``."""
+        """Send a frame of the TAP, headers included, and use its bytes up. Small ones wait for ``flush``.
+
+        Large ones must stay as they are until the socket has sent them; see ``messages.Sending.post``.
+        """
         size = len(frame)
         if size + LENGTH.size + self._tag > self._piece:
             self.flush()
@@ -116,10 +119,12 @@ class Outward:
         count = -(-length // piece)
         header, aead, once = self._open_unit(Kind.FRAME, count, 0)
         if aead is not None:
-            aead.encrypt_into(once, frame, header, shop.sealed[:length])
-            frame = shop.sealed
-        shop.headers[: count * HEADER.size] = headers(header, count)
-        self._send_pieces(frame, length, piece, count)
+            place = shop.place()
+            aead.encrypt_into(once, frame, header, place[:length])
+            frame = place
+        layout = shop.layout(frame, piece)
+        layout.headers[: count * HEADER.size] = headers(header, count)
+        self._send_pieces(layout, length, piece, count)
 
     def _split(self, found: Superframe, frame: memoryview) -> None:
         """Units of equal datagrams, so that the kernel takes those of several units in one call.
@@ -131,22 +136,22 @@ class Outward:
         step = max(1, (group * self._piece - tag - head) // found.gso_size) * found.gso_size
         piece = _even(head + step + tag, self._piece)
         together = -(-(head + step + tag) // piece)
-        filled = datagrams = 0
+        place, filled, datagrams = shop.place(), 0, 0
         for start in range(head, size, step):
             end = min(start + step, size)
             length = end - start + head + tag
             count = -(-length // piece)
-            if filled + count * piece > BUFFER or datagrams + count > HEADERS:
-                self._send_pieces(shop.sealed, filled, piece, together)
-                filled = datagrams = 0
+            if filled + count * piece > BUFFER:
+                self._send_pieces(shop.layout(place, piece), filled, piece, together)
+                place, filled, datagrams = shop.place(), 0, 0
             padding = count * piece - length if end < size else 0
             frame[start - head : start] = found.header(start, end)
-            header = self._seal(frame[start - head : end], count, padding, shop.sealed[filled:])
+            header = self._seal(frame[start - head : end], count, padding, place[filled:])
             at = datagrams * HEADER.size
-            shop.headers[at : at + count * HEADER.size] = headers(header, count)
+            shop.layout(place, piece).headers[at : at + count * HEADER.size] = headers(header, count)
             filled += length + padding
             datagrams += count
-        self._send_pieces(shop.sealed, filled, piece, together)
+        self._send_pieces(shop.layout(place, piece), filled, piece, together)
 
     def _seal(self, unit: memoryview, count: int, padding: int, place: memoryview) -> bytes:
         """Seal a unit and what pads it into ``place``; answers its header."""
@@ -159,17 +164,11 @@ class Outward:
         place[length : length + padding] = bytes(padding)
         return header
 
-    def _send_pieces(self, source: memoryview, length: int, piece: int, together: int) -> None:
-        """Send the first ``length`` bytes of a buffer, with the headers that stand in the workshop.
-
-        So many datagrams are one unit.
-        """
+    def _send_pieces(self, layout: Layout, length: int, piece: int, together: int) -> None:
+        """Send the first ``length`` bytes of a buffer with their headers. So many datagrams are one unit."""
         count = -(-length // piece)
-        pieces = self._shop.layout(source, piece)[: 2 * count]
-        rest = length - (count - 1) * piece
-        if rest != piece:
-            pieces[-1] = pieces[-1][:rest]
-        self._socket.send_many(pieces, piece + HEADER.size, together, self._endpoint)
+        layout.shorten(2 * count - 1, length - (count - 1) * piece)
+        self._socket.send_many(layout, count, piece + HEADER.size, together, self._endpoint)
 
 
 def _even(length: int, most: int) -> int:

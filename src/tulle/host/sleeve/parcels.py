@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from tulle.datapath.sleeve.orders import Endpoint
 from tulle.datapath.tapframe import DATA
+from tulle.host.msghdr import Vectors
 from tulle.host.sleeve import vnet
 from tulle.host.sleeve.segments import ones_sum
 from tulle.host.sleeve.udp import MOST_BYTES, MOST_SEGMENTS, Buffer
@@ -53,12 +54,12 @@ class Packets:
         self._send(b"".join(pieces), MOST_BYTES)
         return 0
 
-    def send_many(self, pieces: Sequence[Buffer], length: int, together: int, endpoint: Endpoint) -> None:
+    def send_many(self, pieces: Vectors, count: int, length: int, together: int, endpoint: Endpoint) -> None:
         """Datagrams of this length, of which so many are one unit, in as few frames as may be."""
         most = min(MOST_SEGMENTS, (MOST_BYTES - HEADERS) // length)
-        step = 2 * (most // together * together or most)
-        for start in range(0, len(pieces), step):
-            self._send(b"".join(pieces[start : start + step]), length)
+        most = most // together * together or most
+        for start in range(0, count, most):
+            self._send(pieces.join(2 * start, 2 * min(most, count - start)), length)
 
     def _send(self, payload: bytes, length: int) -> None:
         end = _PAYLOAD + len(payload)

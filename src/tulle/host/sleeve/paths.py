@@ -52,10 +52,10 @@ class Outlets(Protocol):
     def socket(self) -> UdpSocket:
         """The socket of all paths."""
 
-    def deliver(self, pieces: list[memoryview], peer: PeerName) -> bool:
+    def deliver(self, frame: memoryview, peer: PeerName) -> bool:
         """Hand the kernel a frame that came from a neighbour of our own kind, headers of the TAP first.
 
-        False if it was not fit, or the kernel would not take it.
+        False if it was not fit, or the kernel would not take it. The headers may be overwritten.
         """
 
     def deliver_plain(

@@ -12,7 +12,7 @@ two ends have in common. So nothing has to be said before the first frame.
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,7 +47,7 @@ class Outlets(Protocol):
     def pass_on(self, frame: memoryview, neighbour: int) -> None:
         """Send a frame of ours to a neighbour."""
 
-    def deliver_here(self, pieces: list[memoryview], peer: PeerName) -> bool:
+    def deliver_here(self, frame: memoryview, peer: PeerName) -> bool:
         """Hand the kernel a frame for this host that ``peer`` sent."""
 
 
@@ -68,10 +68,10 @@ class _Receiver:
         self.inward = inward
         self.proven = False
 
-    def frame_came(self, pieces: list[memoryview]) -> None:
+    def frame_came(self, frame: memoryview) -> None:
         """See ``inward.Taker``."""
         self.proven = True
-        self._sealed.opened(pieces, self.peer)
+        self._sealed.opened(frame, self.peer)
 
     def message_came(self, message: bytes) -> None:
         """See ``inward.Taker``. Nobody has anything to say."""
@@ -154,9 +154,8 @@ class Sealed:
         """Whether this host is where a frame goes."""
         return self._me is not None and self._name(vnet.read_tap_header(frame).dst) == self._me
 
-    def take(self, pieces: Sequence[memoryview]) -> None:
+    def take(self, frame: memoryview) -> None:
         """A frame came that is for ``MAC`` and for this host: open what is in it."""
-        frame = pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
         found = unpack(frame)
         header = vnet.read_tap_header(frame)
         peer = self._name(header.src)
@@ -165,8 +164,7 @@ class Sealed:
             return
         datagrams, stride = found
         batch = self._batch
-        batch.buffer[: len(datagrams)] = datagrams
-        batch.hold(len(datagrams), stride)
+        batch.hold(datagrams, stride)
         at = 0
         while at < batch.count:
             receiver = self._receiver(batch.index(at), peer)
@@ -176,15 +174,14 @@ class Sealed:
                 continue
             run = batch.run(at)
             receiver.inward.take(run, receiver)
-            at += len(run.pieces)
+            at += run.number
 
-    def opened(self, pieces: list[memoryview], peer: PeerName) -> None:
+    def opened(self, frame: memoryview, peer: PeerName) -> None:
         """A peer has sealed this frame for us; it may speak for itself alone."""
-        frame = pieces[0]
         if len(frame) >= PREFIX + ETHERNET:
             header = vnet.read_tap_header(frame)
             if self._name(header.src) == peer and self._name(header.dst) == self._me:
-                self._outlets.deliver_here(pieces, peer)
+                self._outlets.deliver_here(frame, peer)
                 return
         self._dropped += 1
 

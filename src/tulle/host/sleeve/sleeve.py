@@ -24,15 +24,13 @@ from tulle.host.sleeve import parcels, vnet
 from tulle.host.sleeve.batch import Batch
 from tulle.host.sleeve.native import Native
 from tulle.host.sleeve.paths import OtherFormat, Path
+from tulle.host.sleeve.reception import Reception
 from tulle.host.sleeve.sealed import Sealed
 from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.udp import UdpSocket
 from tulle.host.sleeve.workshop import Workshop
 from tulle.host.tap import Tap
 from tulle.mesh.peername import PeerName
-
-_RECEIVES_PER_TURN = 16
-"""Of up to 64 KB each; then the daemon's other work has its turn."""
 
 _VIA = vnet.VNET.size + 6
 _DST = vnet.VNET.size + 2
@@ -54,7 +52,7 @@ class Sleeve:
         """By paths that are closed."""
         self._clock = clock
         self._shop = Workshop()
-        self.batch = Batch()
+        self._reception = Reception(self.socket, self.take)
         self._tap: Tap | None = None
         self._other: OtherFormat | None = None
         self._report: Callable[[Arrival | Refused], None] | None = None
@@ -138,29 +136,21 @@ class Sleeve:
         """See ``paths.Outlets``."""
         return self._names
 
-    def deliver(self, pieces: list[memoryview], peer: PeerName) -> bool:
+    def deliver(self, frame: memoryview, peer: PeerName) -> bool:
         """See ``paths.Outlets``."""
-        if self._sealed.active and pieces[0][_MAC] == parcels.MAC and self._sealed.is_ours(pieces[0]):
-            self._sealed.take(pieces)
+        if self._sealed.active and frame[_MAC] == parcels.MAC and self._sealed.is_ours(frame):
+            self._sealed.take(frame)
             return True
-        return self.deliver_here(pieces, peer)
+        return self.deliver_here(frame, peer)
 
-    def deliver_here(self, pieces: list[memoryview], peer: PeerName) -> bool:
+    def deliver_here(self, frame: memoryview, peer: PeerName) -> bool:
         """See ``sealed.Outlets``."""
         via = self._short_ids.get(peer)
-        first = pieces[0]
-        if len(first) < vnet.PREFIX + vnet.ETHERNET:
-            first = memoryview(b"".join(pieces))
-            pieces = [first]
-        if first.readonly:
-            head = memoryview(bytearray(first[: vnet.PREFIX]))
-            first, pieces = head, [head, first[vnet.PREFIX :], *pieces[1:]]
-        size = sum(map(len, pieces))
-        if via is None or self._tap is None or not vnet.is_deliverable(first, size):
+        if via is None or self._tap is None or not vnet.is_deliverable(frame):
             self.undelivered += 1
             return False
-        vnet.readdress(first, via)
-        return self._write(self._tap, pieces)
+        vnet.readdress(frame, via)
+        return self._write(self._tap, frame)
 
     def deliver_plain(
         self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName, notes: bytes = vnet.NO_NOTES
@@ -173,8 +163,8 @@ class Sleeve:
             return False
         prefix = vnet.plain_prefix(to, origin, via, notes)
         if self._sealed.active and frame.startswith(parcels.MAC):
-            return self.deliver([memoryview(prefix + frame)], peer)
-        return self._write(self._tap, [memoryview(prefix), memoryview(frame)])
+            return self.deliver(memoryview(bytearray(prefix + frame)), peer)
+        return self._write(self._tap, prefix + frame)
 
     def report(self, report: Arrival | Refused) -> None:
         """See ``paths.Outlets``."""
@@ -193,12 +183,16 @@ class Sleeve:
         ):
             return
         if via not in self._by_neighbour and frame[_MAC] == parcels.MAC and self._sealed.is_ours(frame):
-            self._sealed.take([frame])
+            self._sealed.take(frame)
             return
-        self.pass_on(frame, via)
+        self._carry(frame, via)
 
     def pass_on(self, frame: memoryview, neighbour: int) -> None:
         """See ``sealed.Outlets``."""
+        self._carry(frame, neighbour)
+        self.socket.flush()
+
+    def _carry(self, frame: memoryview, neighbour: int) -> None:
         path = self._by_neighbour.get(neighbour)
         if path is None:
             self.undelivered += 1
@@ -211,20 +205,14 @@ class Sleeve:
         for path in self._waiting:
             path.flush()
         self._waiting.clear()
+        self.socket.flush()
 
     # Datagrams in
 
     def receive(self) -> bool:
         """Take what waits in the socket, but not for ever. True if there was something to report."""
-        batch = self.batch
         self._reported = False
-        for _ in range(_RECEIVES_PER_TURN):
-            received = self.socket.receive(batch.buffer)
-            if received is None:
-                break
-            if received.size:
-                batch.hold(received.size, received.stride)
-                self.take(batch, received.source)
+        self._reception.receive()
         if self._other is not None:
             self._other.settle()
         return self._reported
@@ -240,14 +228,14 @@ class Sleeve:
                 continue
             run = batch.run(at)
             path.take(run, source)
-            at += len(run.pieces)
+            at += run.number
 
     def _take_strange(self, datagram: memoryview, source: Endpoint) -> None:
         if self._other is None or not self._other.take(datagram, source):
             self.strangers += 1
 
-    def _write(self, tap: Tap, pieces: list[memoryview]) -> bool:
-        if tap.write_data(pieces) or self._write_cut(tap, bytearray(b"".join(pieces))):
+    def _write(self, tap: Tap, frame: bytes | memoryview) -> bool:
+        if tap.write_data(frame) or self._write_cut(tap, bytearray(frame)):
             return True
         self.undelivered += 1
         return False
@@ -257,7 +245,7 @@ class Sleeve:
         if vnet.read_vnet(frame).gso != vnet.UDP:
             return False
         prefix = vnet.without_notes(frame)
-        return all(tap.write_data((prefix, packet)) for packet in packets(frame))
+        return all(tap.write_data(prefix + packet) for packet in packets(frame))
 
     # Orders
 

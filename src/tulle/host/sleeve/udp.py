@@ -10,17 +10,18 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from tulle.datapath.sleeve.orders import Endpoint
 from tulle.errors import UserError
+from tulle.host.msghdr import Vectors
+from tulle.host.sleeve.messages import Post, Received, Receiving, Sending
 
-_UDP_SEGMENT, _UDP_GRO = 103, 104
+_UDP_GRO = 104
 _IP_MTU_DISCOVER, _NEVER, _PROBE = 10, 0, 3
-_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _GRO_SPACE = socket.CMSG_SPACE(4)
-_SEGMENT = struct.Struct("=H")
 _STRIDE = struct.Struct("=i")
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 
 RECEIVE_BUFFER = 8 << 20
 """Bytes that may wait while the daemon is busy: 10 ms at 6 Gbit/s."""
@@ -31,7 +32,7 @@ takes twice as many, since it counts its own needs."""
 
 PATIENCE = 0.005
 """Seconds that sending waits for a slow interface, and the daemon with it; frames wait in the TAP meanwhile.
-If nothing has gone out by then, the datagrams are given up."""
+If nothing goes out by then, datagrams are given up, and others too without waiting, until one goes out."""
 
 MOST_SEGMENTS = 64
 MOST_BYTES = 65507
@@ -40,21 +41,13 @@ MOST_BYTES = 65507
 Buffer = bytes | bytearray | memoryview
 
 
-class Received(NamedTuple):
-    """``size`` bytes of datagrams that lie ``stride`` bytes apart; the last may be shorter."""
-
-    size: int
-    stride: int
-    source: Endpoint
-
-
 class Datagrams(Protocol):
     """What takes a path's datagrams; see ``UdpSocket``."""
 
     def send(self, pieces: Sequence[Buffer], endpoint: Endpoint, df: bool = True) -> int:
         """One."""
 
-    def send_many(self, pieces: Sequence[Buffer], length: int, together: int, endpoint: Endpoint) -> None:
+    def send_many(self, pieces: Vectors, count: int, length: int, together: int, endpoint: Endpoint) -> None:
         """Many of one length."""
 
 
@@ -68,6 +61,7 @@ class UdpSocket:
         try:
             self._socket.bind((address, port))
             self._configure()
+            self._sending, self._receiving = Sending(self.fileno(), self._refused), Receiving(self.fileno())
         except OSError as error:
             self._socket.close()
             text = f"UDP port {port} cannot be opened: {error.strerror}; choose another with --port"
@@ -82,7 +76,7 @@ class UdpSocket:
         """The port it is bound to."""
         return int(self._socket.getsockname()[1])
 
-    def receive(self, buffer: bytearray | memoryview) -> Received | None:
+    def receive_one(self, buffer: memoryview) -> Received | None:
         """Datagrams of one sender, as many as the kernel has put together; None if nothing waits."""
         try:
             size, control, _, source = self._socket.recvmsg_into([buffer], _GRO_SPACE, socket.MSG_DONTWAIT)
@@ -93,33 +87,58 @@ class UdpSocket:
                 return None
             raise
         stride = _STRIDE.unpack(control[0][2][:4])[0] if control else size
-        return Received(size, stride or size, Endpoint(source[0], source[1]))
+        return Received(size, stride, Endpoint(source[0], source[1]))
+
+    def receive(self, rooms: Sequence[Vectors]) -> list[Received]:
+        """What waits, as much as there is room for: each time datagrams of one sender that the kernel has put
+        together."""
+        try:
+            return self._receiving.receive(rooms)
+        except OSError as error:
+            if error.errno in _ECHOES_OF_SENDING:
+                return []
+            raise
 
     def send(self, pieces: Sequence[Buffer], endpoint: Endpoint, df: bool = True) -> int:
         """Send one datagram, which the network may break up unless ``df``; 0, or why the kernel would not."""
+        self._sending.flush()
         try:
-            with contextlib.nullcontext() if df else self._fragments():
-                self._socket.sendmsg(pieces, (), 0, endpoint)
+            with _NOTHING if df else self._fragments():
+                self._socket.sendto(b"".join(pieces), self._sending.flags, endpoint)
         except OSError as error:
             self.unsent += 1
-            return error.errno or errno.EIO
+            problem = error.errno or errno.EIO
+            self._sending.went(problem)
+            return problem
+        self._sending.went(0)
         return 0
 
-    def send_many(self, pieces: Sequence[Buffer], length: int, together: int, endpoint: Endpoint) -> None:
-        """Send datagrams of ``length`` bytes, the last of which may be shorter: header and rest by turns.
+    def send_many(self, pieces: Vectors, count: int, length: int, together: int, endpoint: Endpoint) -> None:
+        """Send ``count`` datagrams of ``length`` bytes, the last of which may be shorter: header and rest by
+        turns; now, or at ``flush``, or with ``messages.COUNT`` others.
 
         ``together`` of them belong together, and go in one call if that is possible, since then they come in
         one as well. What the kernel would not take is lost, as on any wire.
         """
         most = min(MOST_SEGMENTS, MOST_BYTES // length)
-        step = 2 * (most // together * together or most)
-        control = ((socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT.pack(length)),)
-        for start in range(0, len(pieces), step):
-            some = pieces[start : start + step]
-            try:
-                self._socket.sendmsg(some, control if len(some) > 2 else (), 0, endpoint)
-            except OSError as error:
-                self._one_by_one(error, some, endpoint)
+        most = most // together * together or most
+        for start in range(0, count, most):
+            some = min(most, count - start)
+            self._sending.post(Post(endpoint, pieces, 2 * start, 2 * some, length if some > 1 else 0))
+
+    def send_alike(self, data: bytes, length: int, endpoint: Endpoint) -> None:
+        """Send datagrams of ``length`` bytes that stand one after the other; the last may be shorter."""
+        whole = memoryview(bytearray(data))
+        pieces = Vectors([whole[at : at + length] for at in range(0, len(whole), length)])
+        most = min(MOST_SEGMENTS, MOST_BYTES // length)
+        for start in range(0, len(pieces.pieces), most):
+            some = min(most, len(pieces.pieces) - start)
+            self._sending.post(Post(endpoint, pieces, start, some, length if some > 1 else 0))
+        self._sending.flush()
+
+    def flush(self) -> None:
+        """Send what waits for others."""
+        self._sending.flush()
 
     def close(self) -> None:
         """Close it; nothing is received any more."""
@@ -138,14 +157,16 @@ class UdpSocket:
         with contextlib.suppress(PermissionError):
             self._socket.setsockopt(socket.SOL_SOCKET, option, size)
 
-    def _one_by_one(self, error: OSError, pieces: Sequence[Buffer], endpoint: Endpoint) -> None:
-        """The interface cannot cut datagrams: do it for it. Any other refusal holds for each of them."""
-        datagrams = range(0, len(pieces), 2)
-        if error.errno != errno.EIO or len(datagrams) == 1:
-            self.unsent += len(datagrams)
+    def _refused(self, problem: int, post: Post) -> None:
+        """If the interface cannot cut datagrams, do it for it. Any other refusal holds for each of them."""
+        size = sum(map(len, post.pieces.pieces[post.first : post.first + post.number]))
+        datagrams = -(-size // post.length) if post.length else 1
+        if problem != errno.EIO or datagrams == 1:
+            self.unsent += datagrams
             return
-        for at in datagrams:
-            self.send(pieces[at : at + 2], endpoint)
+        each = post.number // datagrams
+        for first in range(post.first, post.first + post.number, each):
+            self.send((post.pieces.join(first, each),), post.endpoint)
 
     def _configure(self) -> None:
         own = self._socket
@@ -157,6 +178,8 @@ class UdpSocket:
         self._force(_SO_SNDBUFFORCE, SEND_BUFFER)
         self._force(_SO_RCVBUFFORCE, RECEIVE_BUFFER)
 
+
+_NOTHING = contextlib.nullcontext()
 
 _ECHOES_OF_SENDING = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMSGSIZE}
 """What a socket may report on receiving, though it speaks of what was sent."""

@@ -69,11 +69,11 @@ def read_tap_header(frame: memoryview | bytearray | bytes) -> TapHeader:
     return TapHeader._make(TAP_HEADER.unpack_from(frame, VNET.size))
 
 
-def is_deliverable(first: memoryview | bytearray, size: int) -> bool:
-    """Whether a frame from a peer, ``size`` bytes long, is fit for the kernel (which checks further)."""
-    if not PREFIX + ETHERNET <= size <= MAX_FRAME:
+def is_deliverable(frame: memoryview | bytearray) -> bool:
+    """Whether a frame from a peer is fit for the kernel (which checks further)."""
+    if not PREFIX + ETHERNET <= len(frame) <= MAX_FRAME:
         return False
-    _, gso_type, _, gso_size, _, _ = VNET.unpack_from(first)
+    _, gso_type, _, gso_size, _, _ = VNET.unpack_from(frame)
     return gso_type == 0 or (gso_type & ~_ECN in (TCP4, TCP6, UDP) and gso_size >= _LEAST_SEGMENT)
 
 

@@ -223,8 +223,7 @@ class WeaveTraffic:
                 self._outlets.socket.send(datagram, self._endpoint, df)
             return
         for length, some in groupby(datagrams, lambda pieces: len(pieces[0]) + len(pieces[1])):
-            pieces = list(chain.from_iterable(some))
-            self._outlets.socket.send_many(pieces, length=length, together=1, endpoint=self._endpoint)
+            self._outlets.socket.send_alike(b"".join(chain.from_iterable(some)), length, self._endpoint)
 
 
 def path_mtu(endpoint: Endpoint) -> int | None:

@@ -50,11 +50,12 @@ def headers(first: bytes, count: int) -> bytearray:
     return made
 
 
-def continues(views: list[memoryview], position: int) -> bool:
-    """Whether headers are those of one unit, from ``position`` on.
+def continues(some: memoryview, position: int) -> bool:
+    """Whether headers, one after the other, are those of one unit, from ``position`` on.
 
     Compares all at once: a loop over them would cost more than opening the seal.
     """
-    wanted = bytearray(bytes(views[0]) * len(views))
-    wanted[POSITION :: HEADER.size] = POSITIONS[position : position + len(views)]
-    return wanted == b"".join(views)
+    count = len(some) // HEADER.size
+    wanted = bytearray(bytes(some[: HEADER.size]) * count)
+    wanted[POSITION :: HEADER.size] = POSITIONS[position : position + count]
+    return wanted == bytes(some)

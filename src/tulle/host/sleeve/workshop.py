@@ -1,45 +1,50 @@
-"""Buffers in which units are made and opened, one at a time; all paths share them."""
+"""Buffers in which units are made and opened; all paths share them."""
 
-from tulle.host.sleeve.wire import HEADER, MAX_DATAGRAMS
+from tulle.host.msghdr import Vectors, room
+from tulle.host.sleeve.messages import COUNT
+from tulle.host.sleeve.wire import HEADER
 
-BUFFER = 1 << 17
-"""Bytes of sealed units that are sent together."""
-
-HEADERS = 2 * MAX_DATAGRAMS
-"""Headers of them."""
+BUFFER = 80_000
+"""Bytes of sealed units that are sent together: a superframe's, and what pads them."""
 
 ALIGN = 4
 _LAYOUTS = 64
 
 
-class Workshop:
-    """``sealed`` takes the units of one superframe, ``headers`` those of their datagrams.
+class Layout(Vectors):
+    """Datagrams as they go to the kernel or come from it: by turns a header of ``headers``, and a piece."""
 
-    A *layout* is a list of views, header and piece in turns, as they go to the kernel: made once for each
-    length of a piece.
-    """
+    def __init__(self, headers: memoryview, bodies: memoryview, piece: int) -> None:
+        self.headers = headers
+        pieces: list[memoryview] = []
+        for number, at in enumerate(range(0, len(bodies), piece)):
+            pieces.append(headers[number * HEADER.size : (number + 1) * HEADER.size])
+            pieces.append(bodies[at : at + piece])
+        super().__init__(pieces)
+
+
+class Workshop:
+    """Places to seal units in and one to open them, and layouts, made once for each length of a piece."""
 
     def __init__(self) -> None:
-        self.sealed = memoryview(bytearray(BUFFER))
-        self.opened = memoryview(bytearray(BUFFER))
-        self.headers = bytearray(HEADER.size * HEADERS)
-        self._header_views = [
-            memoryview(self.headers)[at : at + HEADER.size] for at in range(0, len(self.headers), HEADER.size)
-        ]
-        self._layouts: dict[tuple[int, int], list[memoryview]] = {}
+        self.opened = room(BUFFER)
+        self._places = [room(BUFFER) for _ in range(COUNT)]
+        self._next = 0
+        self._layouts: dict[tuple[int, int], Layout] = {}
 
-    def layout(self, source: memoryview, piece: int) -> list[memoryview]:
-        """Headers and pieces of this length of the buffer that this is a view of, from its beginning on."""
+    def place(self) -> memoryview:
+        """Where units can be sealed, and stay until ``messages.COUNT`` other places were asked for."""
+        self._next = (self._next + 1) % COUNT
+        return self._places[self._next]
+
+    def layout(self, source: memoryview, piece: int) -> Layout:
+        """For pieces of the buffer that this is a view of, from its beginning on."""
         key = id(source.obj), piece
         found = self._layouts.get(key)
         if found is None:
             if len(self._layouts) >= _LAYOUTS:
                 self._layouts.clear()
-            found = self._layouts[key] = self._lay_out(memoryview(source.obj), piece)
+            whole = memoryview(source.obj)
+            headers = memoryview(bytearray(-(-len(whole) // piece) * HEADER.size))
+            found = self._layouts[key] = Layout(headers, whole, piece)
         return found
-
-    def _lay_out(self, whole: memoryview, piece: int) -> list[memoryview]:
-        made: list[memoryview] = []
-        for header, at in zip(self._header_views, range(0, len(whole), piece), strict=False):
-            made += (header, whole[at : at + piece])
-        return made

@@ -1,0 +1,71 @@
+"""Taking what waits in the socket: superframes several at a time, a lone small datagram as fast as can be."""
+
+from collections.abc import Callable
+
+from tulle.datapath.sleeve.orders import Endpoint
+from tulle.host.sleeve.batch import Batch
+from tulle.host.sleeve.messages import COUNT
+from tulle.host.sleeve.udp import UdpSocket
+
+_AT_MOST = 16
+"""Times up to 64 KB; then the daemon's other work has its turn."""
+
+_SMALL = 2048
+"""Bytes of datagrams that came together; small frames and messages come in fewer."""
+
+_TINY = 256
+"""Bytes of a datagram with a frame or two."""
+
+
+class Reception:
+    """Gives what it receives to ``take``, with where it came from."""
+
+    def __init__(self, socket: UdpSocket, take: Callable[[Batch, Endpoint], None]) -> None:
+        self._socket = socket
+        self._take = take
+        self._batches = [Batch() for _ in range(COUNT)]
+        self._bulk = False
+        """Whether superframes come."""
+        self._alone = False
+        """Whether small datagrams come one by one."""
+
+    def receive(self) -> None:
+        """Take what waits, but not for ever."""
+        self._bulk = self._receive_many() if self._bulk else self._receive_singly()
+
+    def _receive_singly(self) -> bool:
+        """The way that takes the least time for a single small datagram. True if larger things come.
+
+        After one that came alone, and is followed by another such one, nobody looks for more: what it brings
+        about, like an answer that waits in the TAP, comes first.
+        """
+        batch = self._batches[0]
+        for count in range(_AT_MOST):
+            received = self._socket.receive_one(batch.buffer)
+            if received is None:
+                self._alone = count == 1
+                return False
+            if received.size:
+                batch.hold(batch.buffer[: received.size], received.stride)
+                self._take(batch, received.source)
+            if received.size > _SMALL:
+                self._alone = False
+                return True
+            if self._alone and received.size <= _TINY:
+                return False
+        self._alone = False
+        return False
+
+    def _receive_many(self) -> bool:
+        """The way that takes the least time for superframes. False if none come."""
+        batches, bulk = self._batches, False
+        for _ in range(_AT_MOST // COUNT):
+            some = self._socket.receive([batch.room for batch in batches])
+            for batch, received in zip(batches, some, strict=False):
+                if received.size:
+                    batch.filled(received.size, received.stride)
+                    self._take(batch, received.source)
+                bulk = bulk or received.size > _SMALL
+            if len(some) < len(batches):
+                break
+        return bulk
