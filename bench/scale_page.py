@@ -25,12 +25,13 @@ def _page(result: dict[str, Any]) -> str:
     rows = "\n".join(_row(one) for one in result["sizes"])
     largest = result["sizes"][-1]
     one = largest["one"]
+    whole = "\n".join(_run_row(each) for each in result["sizes"])
     return f"""# Scale
 
 Clusters of simulated daemons: the product's own mesh, addresses and names on a virtual clock. Every peer is
 told of {largest["links_per_peer"]} others and looks for no more by itself. All figures are for one peer.
 Churn is 1 % of the daemons (at least one) killed per minute, and started again 15 s later; it is
-measured where that takes the bench minutes, not hours.
+measured where that takes the bench minutes, not an hour.
 
 {head}
 {rows}
@@ -49,9 +50,14 @@ One peer of {largest["peers"]:,}, to which everything that it was told is told a
 {one["idle_cpu_share"] * 100:.2f} % of a core when idle. A daemon has the Linux side besides.
 
 The simulator itself handles {result["bare_events_per_s"]:,.0f} events a second, with hosts that send
-back what they get. With whole daemons at the ends it is their work that takes the time:
-{largest["events_per_s"]:,.0f} events a second at {largest["peers"]:,} peers, where one event is up to
-hundreds of descriptions of peers that arrive together.
+back what they get: an event is one call at its moment, such as bytes that arrive or a timer that is due. With
+whole daemons at the ends it is their work that takes the time, not the simulator's. One event is then a
+daemon's whole turn: up to hundreds of descriptions of peers that arrive together are read and merged, routes
+and trees follow from them, and what is to be said goes into the streams.
+
+| peers | events | processor time, s | events/s | memory for each peer, MB |
+|---|---|---|---|---|
+{whole}
 
 ## How it stays small
 
@@ -73,6 +79,14 @@ reach makes room.
 Measured by `python -m bench scale`, which writes this page. Daemons of real clusters also ask their paths
 for signs of life; that is not in these figures.
 """
+
+
+def _run_row(one: dict[str, Any]) -> str:
+    """What it took to simulate one cluster."""
+    events = one["events_per_s"] * one["cpu_s"]
+    memory = one["memory_bytes"] / 1e6
+    cells = (one["peers"], events, one["cpu_s"], one["events_per_s"])
+    return f"| {' | '.join(f'{cell:,.0f}' for cell in cells)} | {memory:.1f} |"
 
 
 def _row(one: dict[str, Any]) -> str:
