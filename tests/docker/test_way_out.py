@@ -159,6 +159,8 @@ def test_without_a_daemon_and_after_it(one: Engine) -> None:
     one.host.run("nft", "flush", "table", "inet", "tulle")
     one.host.relaunch()
     wait_until(lambda: pings(one, "near", OUTSIDE), what="the way out is back")
+    one.host.ip("link del tulle")
+    wait_until(lambda: pings(one, "near", OUTSIDE), what="the way out leads over the new bridge")
     start(one, "next", "tulle")
     assert interfaces(one, "next") == {"tulle0"}
     assert pings(one, "next", OUTSIDE)

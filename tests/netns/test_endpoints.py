@@ -70,6 +70,12 @@ def test_a_new_bridge_is_joined(run: Run, host: Namespace, bridge: Bridge) -> No
     assert not found.joined
     run(endpoints.join_again(found))
     assert link(host, ONE.outer)["master"] == "tulle"
+    host.ip(f"link set {ONE.outer} nomaster")
+    assert run(endpoints.join_all_again("tulle")) == []
+    assert link(host, ONE.outer)["master"] == "tulle"
+    host.ip("link del tulle")
+    (refused,) = run(endpoints.join_all_again("tulle"))
+    assert "no bridge" in str(refused)
 
 
 def test_without_a_bridge_nothing_is_made(run: Run, host: Namespace) -> None:

@@ -16,7 +16,7 @@ from tulle.datapath.groups.pruning import GroupTables
 from tulle.datapath.sleeve.orders import Arrival, Count, PathId, Refused, SleeveOrder
 from tulle.datapath.tables import CarrierKind, Tables
 from tulle.errors import UserError
-from tulle.host import sysctl
+from tulle.host import endpoints, sysctl
 from tulle.host.attachments import Attachment
 from tulle.host.bpf.libbpf import BpfUnavailable
 from tulle.host.bridge import (
@@ -199,7 +199,8 @@ class Kernel:
 
     async def join_again(self) -> None:
         """Have the containers know the bridge as it is now."""
-        for error in await self.ports.join_again():
+        refused = [*await self.ports.join_again(), *await endpoints.join_all_again(self.bridge.name)]
+        for error in refused:
             log.warning("a container could not be joined to the bridge again: %s", error)
 
     async def end(self) -> None:

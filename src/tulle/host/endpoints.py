@@ -145,6 +145,18 @@ async def join_again(found: Found) -> None:
     await _changing([netlink.set_named_link(found.endpoint.outer, port, up=True)])
 
 
+async def join_all_again(bridge: str) -> list[UserError]:
+    """Have the bridge, which is new, all ports that it had: what was refused."""
+    refusals = []
+    for found in await list_endpoints(bridge):
+        if not found.joined:
+            try:
+                await join_again(found)
+            except UserError as error:
+                refusals.append(error)
+    return refusals
+
+
 async def _changing(requests: list[Request]) -> None:
     def change() -> None:
         with Rtnl() as rtnl:
