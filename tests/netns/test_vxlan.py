@@ -284,17 +284,36 @@ def test_parents_that_circle_end_by_the_hop_limit(lab: Lab) -> None:
     assert 63 <= sum(count(node, Counter.COPIES) for node in nodes) < 100
 
 
-def test_routes_that_circle_end_by_the_hop_limit(lab: Lab) -> None:
-    nodes = make_nodes(lab, 3)
-    full_mesh(nodes)
-    one, two, three = nodes
-    far = ShortId(99)
-    for node, other in ((two, three), (three, two)):
+def route_in_a_circle(nodes: Sequence[Node], far: ShortId) -> None:
+    """Each of them believes that the next one is nearer to ``far``."""
+    for node, other in zip(nodes, (*nodes[1:], nodes[0]), strict=True):
         own = node.path.tables
         node.path.apply(Tables(own.self_id, own.direct, {**own.routes, far: node.hop_to(other)}, own.trees))
-    inject(one, two, far, one.id, bytes.fromhex("020000000099 020000000001 88b6") + bytes(50))
+
+
+TO_FAR = bytes.fromhex("020000000099 020000000001 88b6") + bytes(50)
+
+
+def test_routes_that_circle_end_by_the_hop_limit(lab: Lab) -> None:
+    one, two, _ = nodes = make_nodes(lab, 3)
+    full_mesh(nodes)
+    far, source = ShortId(99), ShortId(50)
+    route_in_a_circle(nodes, far)
+    inject(one, two, far, source, TO_FAR)
     wait_until(lambda: sum(count(node, Counter.DROP_HOPS) for node in nodes) == 1)
     assert sum(count(node, Counter.RELAYED) for node in nodes) == 63
+
+
+def test_a_frame_never_goes_back_to_where_it_came_from(lab: Lab) -> None:
+    """Two hosts, of which each believes the other to be nearer, do not play ball with it."""
+    one, two, three = nodes = make_nodes(lab, 3)
+    full_mesh(nodes)
+    far = ShortId(99)
+    route_in_a_circle((two, three), far)
+    inject(one, two, far, one.id, TO_FAR)
+    wait_until(lambda: count(three, Counter.DROP_LOOP) == 1)
+    assert sum(count(node, Counter.RELAYED) for node in nodes) == 1
+    assert sum(count(node, Counter.DROP_HOPS) for node in nodes) == 0
 
 
 def test_a_frame_under_our_own_id_is_not_taken(lab: Lab) -> None:

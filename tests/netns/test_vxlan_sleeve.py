@@ -156,7 +156,7 @@ def test_routes_that_circle_over_both_carriers_end_by_the_hop_limit(lab: Lab) ->
         routes = {**own.routes, far: node.hop_to(following, sleeves)}
         node.path.apply(Tables(own.self_id, own.direct, routes, own.trees))
     with Postman(nodes):
-        inject(nodes[1], 3, far, 50, frame_for(99, 50))
+        inject(nodes[1], 1, far, 50, frame_for(99, 50))
         wait_until(lambda: sum(count(node, Counter.DROP_HOPS) for node in nodes) == 1)
     assert sum(count(node, Counter.RELAYED) for node in nodes) == 63
 

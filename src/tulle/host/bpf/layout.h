@@ -145,7 +145,7 @@ enum counter {
 	DROP_NO_TREE,       /* broadcast of a source whose tree is not known, not from the source itself */
 	DROP_NOT_PARENT,    /* broadcast that did not come from the parent in its source's tree */
 	DROP_HOPS,          /* relayed too often: a loop */
-	DROP_LOOP,          /* a MAC address active on one side appeared on the other */
+	DROP_LOOP,          /* a MAC address active on one side appeared on the other; a relay's route leads back */
 	DROP_LOCAL,         /* for a MAC address of this host */
 	DROP_OWN_ID,        /* from the wire with our own short id as its source */
 	DROP_CONTROL,       /* heartbeat or probe that is not from or to a known peer; a container's frame that looks sealed */

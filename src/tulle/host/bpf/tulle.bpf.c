@@ -7,8 +7,8 @@
  * The VNI is the destination's short id << 12 | the source's, and stays the same over relays, except that each copy of a
  * broadcast names the host it is for.
  *
- * A frame can never circle. Broadcasts are taken only from the one parent in their source's tree, and the outer TTL counts
- * relays down, so what slips through while hosts disagree about the trees ends too.
+ * A frame can never circle. Broadcasts are taken only from the one parent in their source's tree, no frame goes back to the
+ * neighbour it came from, and the outer TTL counts relays down, so what slips through while hosts disagree ends too.
  *
  * Nothing here writes to a frame directly, only by helper calls: a program with direct writes has every cloned skb copied
  * before it starts.
@@ -134,6 +134,8 @@ static __always_inline int relay(struct __sk_buff *skb, const struct config *cfg
 
 	if (!hop)
 		return drop(DROP_NO_ROUTE);
+	if (hop->remote == from->remote)
+		return drop(DROP_LOOP);
 	if (from->hops_left <= 1)
 		return drop(DROP_HOPS);
 	count(RELAYED);
