@@ -55,6 +55,19 @@ def test_a_half_made_attachment_is_swept_away(lab: Lab) -> None:
     one.attach(box)
 
 
+def test_an_attachment_that_lacks_its_last_step_is_completed(lab: Lab) -> None:
+    """The daemon was killed when the container had its address, and the host's end was no port yet."""
+    one, two = lab.network(2)
+    box, far = one.container("half"), two.container("far")
+    address, there = one.attach(box), two.attach(far).ip
+    one.kill()
+    (port,) = json.loads(one.run("ip", "-j", "link", "show", "master", "tulle", "type", "veth").stdout)
+    one.run("ip", "link", "set", port["ifname"], "nomaster", "down")
+    one.relaunch()
+    assert one.attach(box) == address
+    wait_until(lambda: box.pings(there), what="it is on the network")
+
+
 def test_another_interface_name_is_for_new_containers_only(lab: Lab) -> None:
     (one,) = lab.network(1)
     old, new = one.container("old"), one.container("new")

@@ -1,6 +1,7 @@
 """What is attached to the bridge, read from the kernel: there is no other list."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,8 +45,9 @@ async def list_attached(bridge: str) -> list[Attachment]:
 class Strays:
     """Host ends of ours that are ports of no bridge.
 
-    ``unfinished`` are the names of those whose making was broken off; ``unbridged`` are containers, and their
-    interfaces' names, whose bridge was removed.
+    ``unfinished`` are the names of those whose making was broken off before there was an address;
+    ``unbridged`` are containers that have one, and their interfaces' names: their bridge was removed, or the
+    last step of their making is missing.
     """
 
     unfinished: tuple[str, ...]
@@ -105,11 +107,17 @@ def _list_strays() -> Strays:
             if link.get_attr("IFLA_MASTER") is not None or not _HOST_NAME.match(name):
                 continue
             owner = from_alias(alias)
-            if owner is not None:
+            if owner is not None and _has_addresses(rtnl, link):
                 unbridged.append(owner)
-            elif alias is None:
+            elif owner is not None or alias is None:
                 unfinished.append(name)
     return Strays(tuple(unfinished), tuple(unbridged))
+
+
+def _has_addresses(rtnl: Rtnl, port: Any) -> bool:
+    with contextlib.suppress(KernelRefused):  # it has gone, and its pair with it
+        return bool(_far_addresses(rtnl, port))
+    return False
 
 
 def _attachments(rtnl: Rtnl, bridge: int) -> Iterator[Attachment]:
@@ -129,12 +137,17 @@ def _attachment(rtnl: Rtnl, port: Any, target: Container, interface: str) -> Att
     far = port.get_attr("IFLA_LINK_NETNSID")
     index = port.get_attr("IFLA_LINK")
     link = rtnl.get(Request(netlink.GETLINK, 0, {"index": index}, [("IFLA_IF_NETNSID", far)]))
-    addresses = rtnl.dump(netlink.list_addresses(index, far))
     return Attachment(
         target,
         port["index"],
         port.get_attr("IFLA_IFNAME"),
         link.get_attr("IFLA_IFNAME"),
         link.get_attr("IFLA_ADDRESS"),
-        tuple(netlink.address_of(message) for message in addresses),
+        _far_addresses(rtnl, port),
     )
+
+
+def _far_addresses(rtnl: Rtnl, port: Any) -> tuple[IPv4Interface, ...]:
+    """The addresses of the container's end. Raises KernelRefused if it is gone."""
+    index, far = port.get_attr("IFLA_LINK"), port.get_attr("IFLA_LINK_NETNSID")
+    return tuple(netlink.address_of(message) for message in rtnl.dump(netlink.list_addresses(index, far)))

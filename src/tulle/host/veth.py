@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from tulle.errors import UserError
 from tulle.host import container, namespace, netlink, sysctl
-from tulle.host.attachments import Attachment, from_alias, to_alias
+from tulle.host.attachments import Attachment, to_alias
 from tulle.host.bridge import bridge_index
 from tulle.host.container import Container
 from tulle.host.netlink import KernelRefused, Request, Rtnl
@@ -76,10 +76,11 @@ def host_name(target: Container, interface: str) -> str:
 def _attach(target: Container, addresses: Sequence[IPv4Interface], wiring: Wiring) -> Attachment:
     alias = to_alias(target, wiring.interface)
     with Rtnl() as host:
-        pair = _Pair(host, host_name(target, wiring.interface), wiring, bridge_index(wiring.bridge))
+        name = host_name(target, wiring.interface)
+        pair = _Pair(host, name, alias, wiring, bridge_index(wiring.bridge))
         try:
             mac, held = container.work_inside(target, lambda there: pair.make_inside(there, addresses))
-            pair.finish(alias)
+            pair.finish()
         except BaseException as error:
             pair.undo()
             if isinstance(error, KernelRefused):
@@ -95,6 +96,7 @@ class _Pair:
 
     host: Rtnl
     name: str
+    alias: str
     wiring: Wiring
     bridge: int
     made: bool = False
@@ -104,12 +106,14 @@ class _Pair:
     ) -> tuple[str, tuple[IPv4Interface, ...]]:
         """Make or find the pair and set up the container's end; the calling thread is in the container.
 
-        ``there`` is a descriptor of its namespace. Answers the hardware address and all IPv4 addresses.
+        ``there`` is a descriptor of its namespace. Answers the hardware address and all IPv4 addresses. The
+        host's end says from the first whose it is, so that a daemon which finds it half made can go on.
         """
         interface = self.wiring.interface
         mac = _random_mac()
         try:
-            self.host.send([self._creation(there, mac)])
+            label = netlink.set_named_link(self.name, [("IFLA_IFALIAS", self.alias)])
+            self.host.send([self._creation(there, mac), label])
             self.made = True
         except KernelRefused as error:
             if error.errno != errno.EEXIST:
@@ -123,10 +127,10 @@ class _Pair:
                 return mac, tuple(dict.fromkeys(addresses))
             return _describe(inside, interface, index)
 
-    def finish(self, alias: str) -> None:
+    def finish(self) -> None:
         """Bring the host's end up as a port of the bridge, without an IPv6 life of its own."""
         sysctl.write({f"ipv6/conf/{self.name}/{key}": value for key, value in _PORT_IPV6})
-        port = [("IFLA_IFALIAS", alias), ("IFLA_MTU", self.wiring.mtu), ("IFLA_MASTER", self.bridge)]
+        port = [("IFLA_MTU", self.wiring.mtu), ("IFLA_MASTER", self.bridge)]
         self.host.send([netlink.set_named_link(self.name, port, up=True)])
 
     def undo(self) -> None:
@@ -149,17 +153,13 @@ class _Pair:
 
     def _check_ours(self) -> None:
         """One of the two names was taken: by our own earlier attach, or by something else?"""
-        port = self.host.get(netlink.get_link(self.name))
-        if port is None:
+        if self.host.get(netlink.get_link(self.name)) is None:
             interface = self.wiring.interface
             raise UserError(
                 f"the container has an interface {interface} that was not made here; remove or rename it, or"
                 " attach under another name",
                 409,
             )
-        if from_alias(port.get_attr("IFLA_IFALIAS")) is None:
-            self.host.send([netlink.delete_named_link(self.name)])
-            raise UserError("an earlier attach was broken off and has been cleaned up; try again", 503)
 
 
 def _detach(
