@@ -42,7 +42,7 @@ Times are virtual and exact to 0.25 s; bytes are those written to streams. The p
 {result["sizes"][0]["peers"]} peers, both axes logarithmic; the dashed line is N log N. What a cold start
 costs grows with the number of peers that each has to hear of. The first report of free addresses, which all
 peers hear, comes 5 s after the start: in clusters that come to one state before, it is part of the idle
-minute.
+minute. {result.get("note", "")}
 
 One peer of {largest["peers"]:,}, to which everything that it was told is told again in a process of its own:
 {one["memory_bytes"] / 1e6:.0f} MB with all of Python and {one["names"]:,} names,
