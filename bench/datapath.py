@@ -7,6 +7,7 @@ hosts share this machine's cores, so a relay is penalised more than on machines 
 
 import contextlib
 import json
+import os
 import re
 import statistics
 import sys
@@ -80,13 +81,14 @@ def _sees(one: Host, other: Host) -> bool:
 
 def tcp(client: Namespace, server: Namespace, address: IPv4Address, streams: int) -> float:
     """Gbit/s that arrive; each program stays on a core of its own."""
-    listener = server.start("taskset", "-c", "1", "iperf3", "-s", "-1")
+    cores = [str(core) for core in sorted(os.sched_getaffinity(0))]
+    listener = server.start("taskset", "-c", cores[-1], "iperf3", "-s", "-1")
     with contextlib.ExitStack() as stack:
         stack.callback(listener.wait)
         stack.callback(listener.kill)
         wait_until(lambda: "5201" in server.run("ss", "-lnt").stdout, 10, "iperf3 listens")
-        command = ["taskset", "-c", "0", "iperf3", "-c", address, "-P", streams, "-t", SECONDS, "-O", "0.2", "-J"]
-        done = client.run(*map(str, command))
+        command = ["iperf3", "-c", address, "-P", streams, "-t", SECONDS, "-O", "0.2", "-J"]
+        done = client.run("taskset", "-c", cores[0], *map(str, command))
         listener.wait()
     return float(json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]) / 1e9
 
