@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ class Line(NamedTuple):
 
 
 def main() -> int:
-    """Measure the parts named on the command line (all of them if none), and write the page when all ran."""
+    """Measure the parts named on the command line (all of them if none), and write them into the page."""
     chosen = sys.argv[1:] or list(PARTS)
     results: dict[str, Any] = {}
     for part in chosen:
@@ -44,10 +45,25 @@ def main() -> int:
         write_quorum(results["quorum"], PAGE.parent)
     if "scale" in results:
         write_scale(results["scale"], PAGE.parent)
-    if set(chosen) == set(PARTS):
-        PAGE.write_text(_page(lines, results))
+    known = _known() | {part: results[part] for part in chosen if part in PARTS}
+    known["code"] = known.get("code", {}) | {part: _code() for part in chosen if part in PARTS}
+    if set(known) >= set(PARTS):
+        PAGE.write_text(_page(known))
         print(f"wrote {PAGE.relative_to(ROOT)}")
     return 0 if all(line.met for line in lines) else 1
+
+
+def _known() -> dict[str, Any]:
+    """What was measured before, by part, as the page has it."""
+    _, fence, rest = PAGE.read_text().partition("```json\n") if PAGE.exists() else ("", "", "")
+    found: dict[str, Any] = json.loads(rest.partition("```")[0]) if fence else {}
+    return found
+
+
+def _code() -> str:
+    """The commit that is measured."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _run(part: str) -> Any:
@@ -154,18 +170,21 @@ def _table(lines: list[Line]) -> str:
     return "\n".join(rows)
 
 
-def _page(lines: list[Line], results: dict[str, Any]) -> str:
+def _page(results: dict[str, Any]) -> str:
     kernel = platform.release().split("-")[0]
     machine = f"Linux {kernel}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    lines = [line for part in PARTS for line in LINES[part](results[part])]
+    code = ", ".join(f"{part} `{results['code'].get(part, 'earlier')}`" for part in PARTS)
     return f"""# Performance
 
 Measured by `make bench` ({machine}; all hosts are namespaces of one machine and share its cores). Every
 figure that compares is a ratio against a baseline in the same run, taken in turns. Run it yourself on an idle
-machine: it takes about twenty minutes and writes this page. One part alone: `python -m bench docker`.
+machine: it takes about twenty minutes and writes this page. `python -m bench docker` measures one part anew.
 
 {_table(lines)}
 
-What each bench does is said at the top of its file in `bench/`. All that was measured:
+What each bench does is said at the top of its file in `bench/`. The parts and the code they were measured
+with: {code}. All that was measured:
 
 ```json
 {json.dumps(results, indent=1, default=str)}
