@@ -179,7 +179,7 @@ def _page(results: dict[str, Any]) -> str:
 
 Measured by `make bench` ({machine}; all hosts are namespaces of one machine and share its cores). Every
 figure that compares is a ratio against a baseline in the same run, taken in turns. Run it yourself on an idle
-machine: it takes about twenty minutes and writes this page. `python -m bench docker` measures one part anew.
+machine: it takes about half an hour and writes this page. `python -m bench docker` measures one part anew.
 
 {_table(lines)}
 

@@ -26,7 +26,7 @@ from lab.lab import Lab
 from lab.namespace import Namespace
 from lab.wait import wait_until
 
-ROUNDS, SECONDS, PINGS = 13, 1, 1500
+ROUNDS, SECONDS, PINGS = 27, 1, 1500
 MTU = 1376
 SEGMENTING = (
     "tso", "gso", "tx-udp-segmentation", "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation"
