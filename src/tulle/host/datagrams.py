@@ -11,15 +11,21 @@ tells with each datagram where it came to (``IP_PKTINFO``), and is told the same
 """
 
 import ctypes
-import errno
-import os
 import socket
-import struct
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tulle.host.msghdr import WORD, Header, Memory, Vector
+from tulle.host.msghdr import (
+    CONTROL_HEAD,
+    WORD,
+    Header,
+    Memory,
+    Message,
+    Vector,
+    recvmmsg,
+    sendmmsg,
+)
 
 COUNT = 16
 """Datagrams at once: enough to share the cost of the calls, few enough that the first does not wait long."""
@@ -28,19 +34,11 @@ LENGTH = 4096
 """The longest datagram; of longer ones the rest is lost."""
 
 _IP_PKTINFO = 8
-_CONTROL_HEAD = struct.Struct("@Nii")
 _NAME = 28
 _CONTROL = socket.CMSG_SPACE(20)
 
 
-class _Message(ctypes.Structure):
-    _fields_ = (("header", Header), ("length", ctypes.c_uint))
-
-
-_STRIDE = ctypes.sizeof(_Message)
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_LIBC.recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
-_LIBC.sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+_STRIDE = ctypes.sizeof(Message)
 
 
 class Client(NamedTuple):
@@ -58,7 +56,7 @@ class _Messages:
         vectors = Memory(COUNT * ctypes.sizeof(Vector))
         headers = Memory(COUNT * _STRIDE)
         self.address = headers.address
-        self.array = (_Message * COUNT).from_buffer(headers.data)
+        self.array = (Message * COUNT).from_buffer(headers.data)
         for index, vector in enumerate((Vector * COUNT).from_buffer(vectors.data)):
             vector.base = self.data.address + index * LENGTH
             vector.length = LENGTH
@@ -71,7 +69,7 @@ class _Messages:
 
 
 # Where in those views the fields of message i are: i * step + at.
-_LENGTH_STEP, _LENGTH_AT = _STRIDE // 4, _Message.length.offset // 4
+_LENGTH_STEP, _LENGTH_AT = _STRIDE // 4, Message.length.offset // 4
 _STEP, _NAME_AT, _CONTROL_AT = _STRIDE // WORD, Header.name.offset // WORD, Header.control.offset // WORD
 
 
@@ -140,31 +138,26 @@ class Datagrams:
             if self._everywhere:
                 inward.control = self._controls.address + index * _CONTROL
                 inward.control_length = outward.control_length = socket.CMSG_SPACE(20 if ipv6 else 12)
-        self._interface_at = _CONTROL_HEAD.size + (16 if ipv6 else 0)
+        self._interface_at = CONTROL_HEAD.size + (16 if ipv6 else 0)
         if self._everywhere and ipv6:
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         elif self._everywhere:
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
     def _receive(self) -> int:
-        count = _LIBC.recvmmsg(self.fileno(), self._inward.address, COUNT, socket.MSG_DONTWAIT, None)
-        if count < 0:
-            problem = ctypes.get_errno()
-            if problem in (errno.EAGAIN, errno.EINTR):
-                return 0
-            raise OSError(problem, os.strerror(problem))
+        count = recvmmsg(self.fileno(), self._inward.address, COUNT)
         if self._everywhere:
             for index in range(count):  # which interface a reply leaves by is for the routing table to say
                 at = index * _CONTROL + self._interface_at
                 self._controls.view[at : at + 4] = bytes(4)
-        return int(count)
+        return count
 
     def _send(self, count: int) -> None:
         """Send the first ``count`` replies. One that cannot be sent must not hold up those after it."""
         done = 0
         while done < count:
             at = self._outward.address + done * _STRIDE
-            sent = _LIBC.sendmmsg(self.fileno(), at, count - done, socket.MSG_DONTWAIT)
+            sent = sendmmsg(self.fileno(), at, count - done, socket.MSG_DONTWAIT)
             if sent <= 0:
                 self.unsent += 1
                 sent = 1
@@ -189,5 +182,5 @@ def _control_items(control: bytes) -> list[tuple[int, int, bytes]]:
     """Control data as the socket module has it: at most one item."""
     if not control:
         return []
-    length, level, kind = _CONTROL_HEAD.unpack_from(control)
-    return [(level, kind, control[_CONTROL_HEAD.size : length])]
+    length, level, kind = CONTROL_HEAD.unpack_from(control)
+    return [(level, kind, control[CONTROL_HEAD.size : length])]

@@ -4,7 +4,11 @@ Kept from call to call, so that sending or receiving many pieces costs Python no
 """
 
 import ctypes
+import errno
 import mmap
+import os
+import socket
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +36,32 @@ class Header(ctypes.Structure):
         ("control_length", ctypes.c_size_t),
         ("flags", ctypes.c_int),
     )
+
+
+class Message(ctypes.Structure):
+    """``struct mmsghdr``."""
+
+    _fields_ = (("header", Header), ("length", ctypes.c_uint))
+
+
+CONTROL_HEAD = struct.Struct("@Nii")
+"""``struct cmsghdr``."""
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+sendmmsg, _recvmmsg = _LIBC.sendmmsg, _LIBC.recvmmsg
+sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+_recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+
+
+def recvmmsg(descriptor: int, messages: int, count: int) -> int:
+    """Receive what waits into up to ``count`` messages at this address; how many. Raises OSError."""
+    received = _recvmmsg(descriptor, messages, count, socket.MSG_DONTWAIT, None)
+    if received < 0:
+        problem = ctypes.get_errno()
+        if problem in (errno.EAGAIN, errno.EINTR):
+            return 0
+        raise OSError(problem, os.strerror(problem))
+    return int(received)
 
 
 class Memory:

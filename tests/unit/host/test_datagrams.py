@@ -110,13 +110,13 @@ def test_an_answer_that_cannot_be_sent_does_not_hold_up_the_others(
     served, port = bind("127.0.0.1")
     for number in range(5):
         client.sendto(b"%d" % number, ("127.0.0.1", port))
-    real, calls = module._LIBC.sendmmsg, []
+    real, calls = module.sendmmsg, []
 
     def failing_first(*arguments: int) -> int:
         calls.append(arguments)
         return -1 if len(calls) == 1 else int(real(*arguments))
 
-    monkeypatch.setattr(module._LIBC, "sendmmsg", failing_first)
+    monkeypatch.setattr(module, "sendmmsg", failing_first)
     served.serve(bytes.upper, no_other)
     assert [client.recv(10) for _ in range(4)] == [b"1", b"2", b"3", b"4"]
     assert served.unsent == 1

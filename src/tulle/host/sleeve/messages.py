@@ -7,38 +7,35 @@ in the processor's cache, which one superframe's copies flush.
 
 import ctypes
 import errno
-import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tulle.datapath.sleeve.orders import Endpoint
-from tulle.host.msghdr import WORD, Header, Memory, Vectors, at_word
+from tulle.host.msghdr import (
+    CONTROL_HEAD,
+    WORD,
+    Header,
+    Memory,
+    Message,
+    Vectors,
+    at_word,
+    recvmmsg,
+    sendmmsg,
+)
 
 COUNT = 4
 """Superframes at once."""
 
 
-class _Slot(ctypes.Structure):
-    """``struct mmsghdr``."""
-
-    _fields_ = (("header", Header), ("length", ctypes.c_uint))
-
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_sendmmsg, _recvmmsg = _LIBC.sendmmsg, _LIBC.recvmmsg
-_sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
-_recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
-
 _UDP_SEGMENT = 103
-_CONTROL_HEAD = struct.Struct("@Nii")
 _SEGMENT, _STRIDE = struct.Struct("=H"), struct.Struct("=i")
 _ADDRESS = struct.Struct("=H2s4s8x")
-_SIZE = ctypes.sizeof(_Slot)
+_SIZE = ctypes.sizeof(Message)
 _STEP = _SIZE // WORD
 _VECTORS, _VECTOR_COUNT = at_word(Header.vectors), at_word(Header.vector_count)
-_CONTROL_LENGTH, _LENGTH = at_word(Header.control_length), at_word(_Slot.length)
+_CONTROL_LENGTH, _LENGTH = at_word(Header.control_length), at_word(Message.length)
 _LENGTH_MASK = 0xFFFFFFFF
 
 
@@ -52,7 +49,7 @@ class _Slots:
         self._memory = Memory(COUNT * _SIZE)
         self.address = self._memory.address
         self.words = self._memory.view.cast("L")
-        for number, slot in enumerate((_Slot * COUNT).from_buffer(self._memory.data)):
+        for number, slot in enumerate((Message * COUNT).from_buffer(self._memory.data)):
             slot.header.name = self.names.address + number * _ADDRESS.size
             slot.header.name_length = _ADDRESS.size
             slot.header.control = self.controls.address + number * self.control_size
@@ -84,7 +81,7 @@ class Sending:
         length = socket.CMSG_LEN(_SEGMENT.size)
         for number in range(COUNT):
             at = number * self._slots.control_size
-            _CONTROL_HEAD.pack_into(self._slots.controls.data, at, length, socket.IPPROTO_UDP, _UDP_SEGMENT)
+            CONTROL_HEAD.pack_into(self._slots.controls.data, at, length, socket.IPPROTO_UDP, _UDP_SEGMENT)
         self._endpoint: Endpoint | None = None
         self._name = b""
         self._waiting: list[Post] = []
@@ -105,7 +102,7 @@ class Sending:
         slots.names.data[number * _ADDRESS.size : (number + 1) * _ADDRESS.size] = self._name
         slots.point(number, pieces.at(first), count, slots.control_size if length else 0)
         if length:
-            _SEGMENT.pack_into(slots.controls.data, number * slots.control_size + _CONTROL_HEAD.size, length)
+            _SEGMENT.pack_into(slots.controls.data, number * slots.control_size + CONTROL_HEAD.size, length)
         self._waiting.append(post)
         if number + 1 == COUNT:
             self.flush()
@@ -119,7 +116,7 @@ class Sending:
         done = 0
         while done < len(waiting):
             at, count = self._slots.address + done * _SIZE, len(waiting) - done
-            sent = _sendmmsg(self._descriptor, at, count, self.flags)
+            sent = sendmmsg(self._descriptor, at, count, self.flags)
             problem = ctypes.get_errno() if sent <= 0 else 0
             self.went(problem)
             if problem:
@@ -153,12 +150,7 @@ class Receiving:
         slots = self._slots
         for number, room in enumerate(rooms):
             slots.point(number, room.address, len(room.pieces), slots.control_size)
-        count = _recvmmsg(self._descriptor, slots.address, len(rooms), socket.MSG_DONTWAIT, None)
-        if count < 0:
-            problem = ctypes.get_errno()
-            if problem in (errno.EAGAIN, errno.EINTR):
-                return []
-            raise OSError(problem, os.strerror(problem))
+        count = recvmmsg(self._descriptor, slots.address, len(rooms))
         return [self._received(number) for number in range(count)]
 
     def _received(self, number: int) -> Received:
@@ -166,7 +158,7 @@ class Receiving:
         size = stride = slots.words[at + _LENGTH] & _LENGTH_MASK
         if slots.words[at + _CONTROL_LENGTH]:
             (stride,) = _STRIDE.unpack_from(
-                slots.controls.data, number * slots.control_size + _CONTROL_HEAD.size
+                slots.controls.data, number * slots.control_size + CONTROL_HEAD.size
             )
         name = bytes(slots.names.view[number * _ADDRESS.size : (number + 1) * _ADDRESS.size])
         if name != self._name:
