@@ -11,15 +11,14 @@ renews it.
 """
 
 import asyncio
-import errno
-import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from tulle.errors import UserError
-from tulle.host import netlink, nft, resolv_conf
-from tulle.host.netlink import KernelRefused, Request, Rtnl
+from tulle.host import marks, netlink, nft, resolv_conf
+from tulle.host.expressions import TCP_UDP, connection, field, match, meta, put
+from tulle.host.netlink import KernelRefused, Rtnl
 from tulle.host.nft import Command, NftRefused
 
 GATEWAY_BRIDGE = "docker_gwbridge"
@@ -28,7 +27,6 @@ LAPSE = 90
 
 _FAMILY = "ip"
 _SERVERS = "servers"
-_MARK = 0x74756C
 _PRIORITY = 6782
 """Before the rule by which all that the resolver says goes to our bridge."""
 
@@ -75,13 +73,13 @@ class DnsDetour:
         nat = {"name": "turned", "type": "nat", "hook": "prerouting", "prio": -110, "policy": "accept"}
         route = {"name": "answers", "type": "route", "hook": "output", "prio": -150, "policy": "accept"}
         to_us = {"dnat": {"addr": str(self._resolver)}}
-        mark = {"mangle": {"key": {"ct": {"key": "mark"}}, "value": _MARK}}
-        outside = [_is(_meta("iifname"), GATEWAY_BRIDGE), *_QUESTION, mark, to_us]
-        inside = [_is(_meta("iifname"), self._bridge), *_QUESTION, to_us]
+        mark = put(connection("mark"), marks.DETOURED)
+        outside = [match(meta("iifname"), GATEWAY_BRIDGE), *_QUESTION, mark, to_us]
+        inside = [match(meta("iifname"), self._bridge), *_QUESTION, to_us]
         answers = [
-            _is(_field("ip", "saddr"), str(self._resolver)),
-            _is({"ct": {"key": "mark"}}, _MARK),
-            {"mangle": {"key": _meta("mark"), "value": _MARK}},
+            match(field("ip", "saddr"), str(self._resolver)),
+            match(connection("mark"), marks.DETOURED),
+            put(meta("mark"), marks.DETOURED),
         ]
         return [
             {"add": {"table": {"family": _FAMILY, "name": self._table}}},
@@ -123,35 +121,15 @@ def servers_of_docker(path: Path) -> list[IPv4Address]:
 
 def _change_rule(kind: int) -> None:
     """Have what is marked go by the main table, whatever its source."""
-    flags = netlink.CREATE | netlink.EXCL if kind == netlink.NEWRULE else 0
-    attributes = [
-        ("FRA_FWMARK", _MARK),
-        ("FRA_TABLE", netlink.MAIN_TABLE),
-        ("FRA_PRIORITY", _PRIORITY),
-    ]
-    fields = {"family": socket.AF_INET, "action": 1, "table": netlink.MAIN_TABLE}
-    tolerated = frozenset({errno.EEXIST, errno.ENOENT})
     try:
         with Rtnl() as rtnl:
-            rtnl.send([Request(kind, flags, fields, attributes, tolerated)])
+            rtnl.send([marks.rule(kind, marks.DETOURED, netlink.MAIN_TABLE, _PRIORITY)])
     except KernelRefused as error:
         raise UserError(f"no rule for answers to Docker's containers: {error.strerror}", 500) from error
 
 
-def _is(left: object, right: object) -> Command:
-    return {"match": {"op": "==", "left": left, "right": right}}
-
-
-def _meta(key: str) -> Command:
-    return {"meta": {"key": key}}
-
-
-def _field(protocol: str, field: str) -> Command:
-    return {"payload": {"protocol": protocol, "field": field}}
-
-
 _QUESTION = (
-    _is(_field("ip", "daddr"), f"@{_SERVERS}"),
-    _is(_meta("l4proto"), {"set": ["tcp", "udp"]}),
-    _is(_field("th", "dport"), 53),
+    match(field("ip", "daddr"), f"@{_SERVERS}"),
+    TCP_UDP,
+    match(field("th", "dport"), 53),
 )

@@ -1,4 +1,4 @@
-"""The mark of packets that this host passes on for containers, and the routes that they are sent by.
+"""The marks of packets that this host passes on for containers, and the routes that they are sent by.
 
 The host has no route to the containers of its bridge, nor an address among them. The firewall marks what it
 passes on for them, both ways (``tulle.host.routed``), and here are the rules that heed the mark.
@@ -8,8 +8,10 @@ import errno
 import socket
 
 from tulle.host import netlink
-from tulle.host.netlink import Request
+from tulle.host.netlink import Attributes, Request
 
+DETOURED = 0x74756C
+"""On questions of names that go to our resolver instead (``tulle.host.dns_detour``), and the answers."""
 ROUTED = 0x74756D
 """On packets of containers that use the host as their gateway, and on the answers to them."""
 STRANGE = 0x74756E
@@ -26,12 +28,13 @@ def rules(kind: int, bridge: str, table: int) -> list[Request]:
     So it is if ``kind`` is NEWRULE, and no more if it is DELRULE. The kernel, where it checks sources, looks
     up the way back as if the packet came from where it goes to; so both rules hold for that too.
     """
-    out = [("FRA_IIFNAME", bridge), *_way(_OUT, netlink.MAIN_TABLE)]
+    out = rule(kind, ROUTED, netlink.MAIN_TABLE, _OUT, [("FRA_IIFNAME", bridge)])
+    return [out, rule(kind, ROUTED, table, _HOME)]
+
+
+def rule(kind: int, mark: int, table: int, priority: int, also: Attributes = ()) -> Request:
+    """What has this mark goes by this table; ``kind`` as above, and if it is so already, that is no error."""
     flags = netlink.CREATE | netlink.EXCL if kind == netlink.NEWRULE else 0
     fields = {"family": socket.AF_INET, "action": _TO_TABLE}
-    tolerated = frozenset({errno.EEXIST, errno.ENOENT})
-    return [Request(kind, flags, fields, way, tolerated) for way in (out, _way(_HOME, table))]
-
-
-def _way(priority: int, table: int) -> list[tuple[str, object]]:
-    return [("FRA_FWMARK", ROUTED), ("FRA_TABLE", table), ("FRA_PRIORITY", priority)]
+    way = [*also, ("FRA_FWMARK", mark), ("FRA_TABLE", table), ("FRA_PRIORITY", priority)]
+    return Request(kind, flags, fields, way, frozenset({errno.EEXIST, errno.ENOENT}))

@@ -15,6 +15,7 @@ from tulle.host.expressions import (
     MASQUERADE,
     TCP_UDP,
     Expression,
+    any_of,
     field,
     match,
     meta,
@@ -168,7 +169,7 @@ def _spoofed(config: FirewallConfig) -> list[Rule]:
 
 def _tunnels(config: FirewallConfig) -> list[Rule]:
     """The tunnel ports believe whoever writes to them, so only connected peers may."""
-    tunnel = match(field("udp", "dport"), {"set": _tunnel_ports(config)})
+    tunnel = match(field("udp", "dport"), any_of(_tunnel_ports(config)))
     return [
         (
             "input",
@@ -186,14 +187,14 @@ def _closed(config: FirewallConfig) -> list[Rule]:
         for name in (config.bridge, *config.guarded)
     ]
     outwards = [match(meta("iifname"), config.bridge), match(meta("oifname"), config.bridge, "!=")]
-    ports = match(field("th", "dport"), {"set": [config.port, *_tunnel_ports(config)]})
+    ports = match(field("th", "dport"), any_of([config.port, *_tunnel_ports(config)]))
     return [*rules, ("forward", "no control of others", [*outwards, TCP_UDP, ports, DROP])]
 
 
 def _services(config: FirewallConfig) -> list[Rule]:
     """What the host offers without being exposed: names and ping; over IPv6 only what that itself needs."""
     inside = match(meta("iifname"), config.bridge)
-    routers = match(field("icmpv6", "type"), {"set": ["nd-router-advert", "nd-redirect"]})
+    routers = match(field("icmpv6", "type"), any_of(["nd-router-advert", "nd-redirect"]))
     rules: list[Rule] = [
         ("input", "no routers among containers", [inside, routers, DROP]),
         ("input", "neighbours and multicast groups", [inside, match(meta("l4proto"), "ipv6-icmp"), ACCEPT]),
@@ -243,7 +244,7 @@ def _tunnel_ports(config: FirewallConfig) -> list[int]:
 
 def _ports(config: FirewallConfig) -> Expression:
     ports = sorted({config.port, *_tunnel_ports(config), *config.closed_ports})
-    return match(field("th", "dport"), {"set": ports})
+    return match(field("th", "dport"), any_of(ports))
 
 
 def _version(address: str) -> int:
