@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from bench.datapath import SEGMENTING
 from bench.lossy import losing
+from bench.turns import in_turns
 from lab.host import Host
 from lab.lab import Lab
 from lab.namespace import Namespace
@@ -122,10 +123,7 @@ def _containers(lab: Lab, pair: list[Host]) -> Ends:
 
 def _take_turns(variants: Mapping[str, Measure]) -> dict[str, dict[str, float]]:
     """The median of each variant, and the ratio to the hosts themselves; the order changes every round."""
-    found: dict[str, list[Rate]] = {name: [] for name in variants}
-    for number in range(ROUNDS):
-        for name in sorted(variants, reverse=bool(number % 2)):
-            found[name].append(variants[name]())
+    found = in_turns(variants, ROUNDS)
     medians = {name: Rate(*map(statistics.median, zip(*rates, strict=True))) for name, rates in found.items()}
     return {
         name: {

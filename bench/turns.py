@@ -2,22 +2,23 @@
 
 import statistics
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 ROUNDS = 7
 Measure = Callable[[], float]
-Values = dict[str, list[float]]
+Figure = TypeVar("Figure")
 
 
-def in_turns(variants: Mapping[str, Measure], rounds: int = ROUNDS) -> Values:
+def in_turns(variants: Mapping[str, Callable[[], Figure]], rounds: int = ROUNDS) -> dict[str, list[Figure]]:
     """What each variant gave in each round; the order changes from round to round."""
-    values: Values = {name: [] for name in variants}
+    values: dict[str, list[Figure]] = {name: [] for name in variants}
     for number in range(rounds):
         for name in sorted(variants, reverse=bool(number % 2)):
             values[name].append(variants[name]())
     return values
 
 
-def medians(values: Values) -> dict[str, float]:
+def medians(values: Mapping[str, list[float]]) -> dict[str, float]:
     """The median of each variant."""
     return {name: statistics.median(found) for name, found in values.items()}
 

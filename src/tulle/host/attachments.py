@@ -102,7 +102,7 @@ def _list_attached(bridge: str) -> list[Attachment]:
 def _list_strays() -> Strays:
     unfinished, unbridged = [], []
     with Rtnl() as rtnl:
-        for link in rtnl.dump(Request(netlink.GETLINK, 0, {}, [])):
+        for link in rtnl.dump(netlink.list_links()):
             name, alias = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_IFALIAS")
             if link.get_attr("IFLA_MASTER") is not None or not _HOST_NAME.match(name):
                 continue

@@ -197,7 +197,7 @@ def _has_default_route(sandbox: str) -> bool:
     finally:
         os.close(space)
     with Rtnl() as rtnl:
-        routes = rtnl.dump(Request(netlink.GETROUTE, 0, {"family": socket.AF_INET}, []))
+        routes = rtnl.dump(netlink.list_routes())
     return any(route["dst_len"] == 0 and route["table"] == netlink.MAIN_TABLE for route in routes)
 
 
@@ -214,7 +214,7 @@ def _retired(bridge: str) -> list[int]:
 
 def _links() -> list[Any]:
     with Rtnl() as rtnl:
-        return rtnl.dump(Request(netlink.GETLINK, 0, {}, []))
+        return rtnl.dump(netlink.list_links())
 
 
 def _found(links: list[Any]) -> Iterator[Found]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tulle.errors import UserError
 from tulle.host import netlink
-from tulle.host.netlink import Request, Rtnl
+from tulle.host.netlink import Rtnl
 
 _UNICAST, _LOCAL = 1, 2
 
@@ -61,7 +61,7 @@ def _inside(server: str, universe: IPv4Network) -> bool:
 def host_routes() -> list[Route]:
     """Every IPv4 route that leads somewhere, the host's own addresses included."""
     with Rtnl() as rtnl:
-        answers = rtnl.dump(Request(netlink.GETROUTE, 0, {"family": socket.AF_INET}, ()))
+        answers = rtnl.dump(netlink.list_routes())
     names: dict[int, str] = {}
     return [
         Route(network, names.setdefault(index, _name(index)))

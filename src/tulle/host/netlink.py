@@ -207,6 +207,16 @@ def _kernel_text(reply: _Reply) -> str:
     return ""
 
 
+def list_links() -> Request:
+    """All links."""
+    return Request(GETLINK, 0, {}, ())
+
+
+def list_routes() -> Request:
+    """All routes of IPv4."""
+    return Request(GETROUTE, 0, {"family": socket.AF_INET}, ())
+
+
 def set_link(index: int, attributes: Attributes = (), *, up: bool | None = None) -> Request:
     """Change a link; ``up`` None leaves it up or down as it is."""
     fields = {"index": index, "flags": int(bool(up)), "change": int(up is not None)}

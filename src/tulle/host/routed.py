@@ -8,7 +8,6 @@ The host is no way from one of our networks to another. Nor is it one to other b
 has containers or virtual machines: there it depends on the rules of theirs.
 """
 
-import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
@@ -151,8 +150,8 @@ def _forwarding(gateway: Gateway, uplinks: Sequence[str]) -> list[Rule]:
 def uplink_bridges() -> tuple[str, ...]:
     """Bridges that this host itself uses to get elsewhere: there are routes over them to gateways."""
     with Rtnl() as rtnl:
-        links = rtnl.dump(netlink.Request(netlink.GETLINK, 0, {}, []))
-        routes = rtnl.dump(netlink.Request(netlink.GETROUTE, 0, {"family": socket.AF_INET}, ()))
+        links = rtnl.dump(netlink.list_links())
+        routes = rtnl.dump(netlink.list_routes())
     ways = {route.get_attr("RTA_OIF") for route in routes if route.get_attr("RTA_GATEWAY") is not None}
     bridges = [link for link in links if _is_bridge(link)]
     return tuple(sorted(link.get_attr("IFLA_IFNAME") for link in bridges if link["index"] in ways))
