@@ -36,10 +36,10 @@ def test_a_map_keeps_and_forgets(programs: BpfObject) -> None:
     macs = programs.map(layout.MACS)
     one, other = b"\2\0\0\0\0\1", b"\2\0\0\0\0\2"
     assert macs.get(one) is None
-    macs.set(one, Place(1, 2, 3))
-    macs.set(other, Place(4, 5, 6))
-    assert macs.get(one) == Place(1, 2, 3)
-    assert dict(macs.items()) == {one: Place(1, 2, 3), other: Place(4, 5, 6)}
+    macs.set(one, Place(1, 2, 3, 4))
+    macs.set(other, Place(4, 5, 6, 7))
+    assert macs.get(one) == Place(1, 2, 3, 4)
+    assert dict(macs.items()) == {one: Place(1, 2, 3, 4), other: Place(4, 5, 6, 7)}
     assert macs.delete(one)
     assert not macs.delete(one)
     macs.close()

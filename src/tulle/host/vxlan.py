@@ -23,6 +23,7 @@ from tulle.host.bpf.layout import Config, Counter, Place, Traffic
 from tulle.host.bpf.map import Map, PerCpuMap
 from tulle.host.bpf_object import BpfObject, maps_of_programs
 from tulle.host.bridge import add_port, interface_is
+from tulle.host.bypass import Bypass
 from tulle.host.groups_maps import BRANCHES, LISTENERS, PRUNED_UNTIL, GroupMaps
 from tulle.host.lanes import LaneKeeper, LanePrograms
 from tulle.host.netlink import KernelRefused, Request, Rtnl
@@ -85,17 +86,25 @@ class KernelPath:
         self._maps: _Maps
         self.groups: GroupMaps
         self.lanes: LaneKeeper
+        self._bypass: Bypass
 
     @classmethod
     async def ensure(
-        cls, bridge: str, port: int, mtu: int, keep: Callable[[Tables], Tables] = lambda found: found
+        cls,
+        bridge: str,
+        port: int,
+        mtu: int,
+        keep: Callable[[Tables], Tables] = lambda found: found,
+        *,
+        bypass: bool = True,
     ) -> "KernelPath":
         """Make the data path of a bridge, or take over the one that is there.
 
         ``port`` is the UDP port of the tunnels, the next one is that of the lanes; ``mtu`` is the largest
         packet containers may send. ``keep`` says what stays of tables that are found: nothing else carries a
         frame from the first moment on. The bridge must exist. Raises UserError, and BpfUnavailable if this
-        kernel cannot do it. Lanes are kept as long as the running event loop runs.
+        kernel cannot do it. Lanes are kept as long as the running event loop runs. ``bypass``: whether
+        frames between containers and other hosts go past the bridge.
         """
         names = Names.of(bridge)
         path = await asyncio.to_thread(cls._ensure, names, port, mtu, keep)
@@ -103,6 +112,8 @@ class KernelPath:
             await add_port(bridge, names.vxlan, carrier=True)
             await asyncio.to_thread(path._open_lanes)
             path.lanes.start()
+            path._configure(bypass=int(bypass))
+            await path._bypass.start()
         except BaseException:
             path.close()
             raise
@@ -196,6 +207,7 @@ class KernelPath:
         """Leave: the TAP goes, everything else goes on carrying frames."""
         with contextlib.suppress(OSError):
             self._configure(tap_if=0)
+        self._bypass.close()
         self.lanes.close()
         self.tap.close()
         self.groups.close()
@@ -215,6 +227,7 @@ class KernelPath:
         path = await KernelPath.ensure(self.names.bridge, port, mtu)
         path.apply(self.tables)
         path.groups.apply(self.groups.tables)
+        self._bypass.close()
         self.lanes.close()
         self.groups.close()
         self._maps.close()
@@ -263,6 +276,8 @@ class KernelPath:
             )
             undo.callback(lanes.close)
             self.lanes = LaneKeeper(self.names.bridge, lane_port, mtu, self.tap, lanes)
+            self._bypass = Bypass(self.names.bridge, os.dup(programs.program("from_container")))
+            undo.callback(self._bypass.close)
             self._adopt(keep)
             self._configure(vx_if=index, tap_if=self.tap.ifindex)
             attach(index, Direction.EGRESS, programs.program("from_bridge"))

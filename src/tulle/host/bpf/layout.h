@@ -71,6 +71,7 @@ struct config {
 	__u32 tap_if;
 	__be32 resolver;            /* the address every host's bridge has: ARP for it stays on the host */
 	__u32 moves;                /* grows when a MAC address moves or a route changes */
+	__u32 bypass;               /* may frames between containers and other hosts go past the bridge? */
 };
 
 typedef __u64 mac_t;                /* the six bytes as in memory, and two zeros */
@@ -79,6 +80,7 @@ struct place {
 	__u32 peer;                 /* short id, or LOCAL_PLACE */
 	__u32 seen;                 /* in ticks of 2^30 ns since boot */
 	__u32 port;                 /* of the bridge by which it came, if it lives here */
+	__u32 bypass;               /* from_container is on that port */
 };
 
 struct hop {
@@ -94,7 +96,7 @@ struct talk {
 	__u32 peer;                 /* where dst lives; of a frame from the wire, where src lives */
 	__u32 port;                 /* of the bridge by which it came; FROM_WIRE */
 	struct hop hop;             /* towards that peer; not for a frame from the wire */
-	__u32 lane;                 /* the device that is faster, or 0 */
+	__u32 device;               /* where it goes at once: a lane, or for a frame from the wire a container's port; or 0 */
 };
 
 /* A tunnel device of its own for one busy neighbour. The daemon's word that it works holds for a while only. */

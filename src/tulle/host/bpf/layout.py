@@ -25,9 +25,9 @@ SLEEVE_NEIGHBOURS = 0x1000
 it in the kernel's tables: one of 0.0.16.0/20, which no host can have."""
 
 _ID = struct.Struct("=I")
-_CONFIG = struct.Struct("=III4sI")
+_CONFIG = struct.Struct("=III4sII")
 _MAC = struct.Struct("=6sH")
-_PLACE = struct.Struct("=III")
+_PLACE = struct.Struct("=IIII")
 _HOP = struct.Struct("=III")
 _TREE_HEAD = struct.Struct("=II")
 _CHILD = struct.Struct("=IIII")
@@ -74,6 +74,7 @@ class Config(NamedTuple):
     """What the programs must know of their host. ``resolver`` is four bytes in network order, or zeros.
 
     ``moves`` grows here and in the kernel: it makes void what processors remember of MAC addresses.
+    ``bypass``: frames between containers and other hosts may go past the bridge.
     """
 
     self_id: int = 0
@@ -81,14 +82,19 @@ class Config(NamedTuple):
     tap_if: int = 0
     resolver: bytes = bytes(4)
     moves: int = 0
+    bypass: int = 0
 
 
 class Place(NamedTuple):
-    """Where a MAC address lives: a short id or LOCAL_PLACE; when it was seen, in ticks; its port if here."""
+    """Where a MAC address lives: a short id or LOCAL_PLACE; when it was seen, in ticks; its port if here.
+
+    ``bypass``: whether frames may come and go by that port without passing the bridge.
+    """
 
     peer: int
     seen: int
     port: int
+    bypass: int
 
 
 class LaneValue(NamedTuple):

@@ -38,6 +38,15 @@ static __noinline __u32 find(mac_t mac)
 	return place->peer;
 }
 
+/* The container's port behind which a MAC address lives, if frames may go there past the bridge; else 0. */
+static __noinline __u32 port_to(mac_t mac)
+{
+	const struct place *place = bpf_map_lookup_elem(&macs, &mac);
+	const struct config *cfg = our_config();
+
+	return place && cfg && cfg->bypass && place->bypass && place->peer == LOCAL_PLACE ? place->port : 0;
+}
+
 static __always_inline void move(mac_t mac, const struct place *to, int known)
 {
 	struct config *cfg = our_config();
@@ -51,14 +60,16 @@ static __always_inline void move(mac_t mac, const struct place *to, int known)
 /* Note that this MAC address lives at a peer, or here behind a port of the bridge. False if it was just seen elsewhere and
  * one of the two places is here: then somebody has connected bridges behind our back, and this frame has been here before.
  */
-static __noinline int learn(mac_t mac, __u32 peer, __u32 port)
+static __noinline int learn(mac_t mac, __u32 peer, __u32 port, __u32 bypass)
 {
 	struct place *place = bpf_map_lookup_elem(&macs, &mac);
-	struct place now = { .peer = peer, .seen = ticks(), .port = port };
+	struct place now = { .peer = peer, .seen = ticks(), .port = port, .bypass = bypass };
 
 	if (place && place->peer == peer && place->port == port) {
 		if (place->seen != now.seen)
 			place->seen = now.seen;
+		if (bypass)
+			place->bypass = bypass;
 		return 1;
 	}
 	if (place && (place->peer == LOCAL_PLACE || peer == LOCAL_PLACE) && now.seen - place->seen <= GUARDED)

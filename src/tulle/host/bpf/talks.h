@@ -32,13 +32,4 @@ static __always_inline int is_known_talk(const struct talk *talk, mac_t src, mac
 	return talk && talk->src == src && talk->dst == dst && talk->when == when && talk->port == port;
 }
 
-static __always_inline void remember_talk(struct talk *talk, mac_t src, mac_t dst, __u64 when, __u32 port, __u32 peer)
-{
-	talk->src = src;
-	talk->dst = dst;
-	talk->when = when;
-	talk->port = port;
-	talk->peer = peer;
-}
-
 #endif

@@ -4,6 +4,10 @@
  * leaves the bridge its tunnel: the MAC table says which peer, the routes say over which address. from_wire, on its
  * ingress, takes what arrives: passes on what is for another peer, learns where MAC addresses live, copies broadcasts to
  * our children in the tree of their source, and lets the rest up into the bridge. from_tap sends the daemon's own frames.
+ * from_container, at a container's port of the bridge, takes what is for one container of another host past the bridge, and
+ * what comes from there for such a port goes the same way: bridge and packet filter cost more than all of this. What the
+ * bridge is for, to local containers, to all and to those nobody knows, it goes on to do.
+ *
  * The VNI is the destination's short id << 12 | the source's, and stays the same over relays, except that each copy of a
  * broadcast names the host it is for.
  *
@@ -33,11 +37,24 @@ static __noinline int spread_own(struct __sk_buff *skb, const struct config *cfg
 static __always_inline int send_to(struct __sk_buff *skb, const struct config *cfg, const struct talk *talk)
 {
 	count_sent(skb, talk->peer);
-	if (talk->lane)
-		return talk->lane == skb->ifindex ? TC_ACT_OK : send_by_lane(skb, talk->lane);
+	if (talk->device)
+		return talk->device == skb->ifindex ? TC_ACT_OK : send_by_lane(skb, talk->device);
 	if (skb->ifindex != cfg->vx_if || talk->hop.carrier == CARRIER_SLEEVE)
 		return send(skb, cfg, cfg->self, talk->peer, &talk->hop, HOP_LIMIT);
 	return aim(skb, cfg->self, talk->peer, &talk->hop, HOP_LIMIT) ? drop(DROP_SEND) : TC_ACT_OK;
+}
+
+/* Find the way for the first frame of a talk, and send it. */
+static __always_inline int begin_talk(struct __sk_buff *skb, const struct config *cfg, struct talk *talk, struct talk *begun)
+{
+	const struct hop *hop = known_hop(&routes, begun->peer);
+
+	if (!hop)
+		return drop(DROP_NO_ROUTE);
+	begun->hop = *hop;
+	begun->device = lane_to(begun->peer, hop);
+	*talk = *begun;
+	return send_to(skb, cfg, talk);
 }
 
 /* Has this frame been through here, on another device? Containers can write tc_index, but no tunnel key, and what they
@@ -56,7 +73,6 @@ SEC("tc")
 int from_bridge(struct __sk_buff *skb)
 {
 	const struct config *cfg;
-	const struct hop *hop;
 	struct talk *talk;
 	struct ethhdr *eth;
 	mac_t src, dst;
@@ -90,7 +106,7 @@ int from_bridge(struct __sk_buff *skb)
 		return send_to(skb, cfg, talk);
 	if (dst == SEALED_MAC)
 		return drop(DROP_CONTROL);
-	if (!learn(src, LOCAL_PLACE, port))
+	if (!learn(src, LOCAL_PLACE, port, 0))
 		return drop(DROP_LOOP);
 	peer = group ? NOWHERE : find(dst);
 	if (peer == LOCAL_PLACE)
@@ -99,13 +115,36 @@ int from_bridge(struct __sk_buff *skb)
 		return drop(QUERIES_KEPT);
 	if (peer == NOWHERE)
 		return spread_own(skb, cfg);
-	hop = known_hop(&routes, peer);
-	if (!hop)
-		return drop(DROP_NO_ROUTE);
-	remember_talk(talk, src, dst, when, port, peer);
-	talk->hop = *hop;
-	talk->lane = lane_to(peer, hop);
-	return send_to(skb, cfg, talk);
+	return begin_talk(skb, cfg, talk, &(struct talk){ .src = src, .dst = dst, .when = when, .peer = peer, .port = port });
+}
+
+/* On the ingress of a container's port of the bridge. What it does not send itself goes on into the bridge. */
+SEC("tc")
+int from_container(struct __sk_buff *skb)
+{
+	const struct config *cfg = our_config();
+	struct ethhdr *eth = ethernet(skb);
+	__u32 peer, port = skb->ifindex;
+	struct talk *talk;
+	mac_t src, dst;
+	__u64 when;
+
+	if (!cfg || !cfg->vx_if || !cfg->bypass || !eth)
+		return TC_ACT_OK;
+	if (is_group(eth->h_dest) || is_group(eth->h_source) || is_zero(eth->h_source))
+		return TC_ACT_OK;
+	if (eth->h_proto == bpf_htons(ETH_P_ARP) || is_router_advert(skb, eth->h_proto))
+		return TC_ACT_OK;
+	src = mac_key(eth->h_source);
+	dst = mac_key(eth->h_dest);
+	when = moment(cfg);
+	talk = talk_slot(src, dst);
+	if (is_known_talk(talk, src, dst, when, port))
+		return send_to(skb, cfg, talk);
+	peer = find(dst);
+	if (!talk || peer == LOCAL_PLACE || peer == NOWHERE || dst == SEALED_MAC || !learn(src, LOCAL_PLACE, port, 1))
+		return TC_ACT_OK;
+	return begin_talk(skb, cfg, talk, &(struct talk){ .src = src, .dst = dst, .when = when, .peer = peer, .port = port });
 }
 
 #define PACKET_HOST 0   /* in skb->pkt_type: made by the tunnel device itself, for from the wire nothing is for its address */
@@ -195,12 +234,19 @@ static __noinline int open_sealed(struct __sk_buff *skb, const struct config *cf
 	return is_by_sleeve(from->remote) ? drop(DROP_CONTROL) : send_by_sleeve(skb, cfg, &header);
 }
 
+/* To a container's port, past the bridge; or up into the bridge. */
+static __always_inline int hand_over(__u32 port)
+{
+	return port ? bpf_redirect(port, 0) : TC_ACT_OK;
+}
+
 /* A frame that this processor has not just seen the like of. */
 static __always_inline int take(struct __sk_buff *skb, const struct config *cfg, mac_t src, mac_t dst, int group,
 				struct talk *talk, const struct arrival *from)
 {
 	const struct tree *tree = NULL;
 	int unknown;
+	__u32 port;
 
 	if (dst == SEALED_MAC)
 		return open_sealed(skb, cfg, from);
@@ -209,14 +255,17 @@ static __always_inline int take(struct __sk_buff *skb, const struct config *cfg,
 		tree = bpf_map_lookup_elem(&trees, &from->src);
 	if (group && !is_from_parent(tree, from))
 		return TC_ACT_SHOT;
-	if (!learn(src, from->src, 0))
+	if (!learn(src, from->src, 0, 0))
 		return drop(DROP_LOOP);
 	count_received(skb, from->src);
 	if (group || unknown)
 		return spread(skb, cfg, tree, from);
+	port = port_to(dst);
 	if (talk)
-		remember_talk(talk, src, dst, moment(cfg), FROM_WIRE, from->src);
-	return TC_ACT_OK;
+		*talk = (struct talk){
+			.src = src, .dst = dst, .when = moment(cfg), .peer = from->src, .port = FROM_WIRE, .device = port,
+		};
+	return hand_over(port);
 }
 
 static __always_inline int deliver(struct __sk_buff *skb, const struct config *cfg, const struct ethhdr *eth,
@@ -236,7 +285,7 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct config *c
 	if (!is_known_talk(talk, src, dst, moment(cfg), FROM_WIRE) || talk->peer != from->src)
 		return take(skb, cfg, src, dst, group, talk, from);
 	count_received(skb, from->src);
-	return TC_ACT_OK;
+	return hand_over(talk->device);
 }
 
 /* Where a frame on the ingress of the tunnel device came from. False if nothing tells. */

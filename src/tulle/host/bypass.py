@@ -1,0 +1,130 @@
+"""Past the bridge: frames between containers and other hosts need neither it nor its packet filters.
+
+The program that sees to this sits at each container's port of the bridge and outlives the daemon. It is put
+there when the port is a moment old: a container that ends sooner has nothing to gain by it.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import re
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+
+from tulle.host import netlink
+from tulle.host.bpf.filters import Direction, attach, ensure_hooks
+from tulle.host.bridge import bridge_index
+from tulle.host.monitor import removed_links
+from tulle.host.netlink import Request, Rtnl
+from tulle.host.news import LINKS, ROUTING, News, attributes, messages
+
+_log = logging.getLogger(__name__)
+
+SETTLE = 1.0
+"""Seconds from a port's coming to its program's: whoever waits for a container does not wait for this."""
+
+_CONTAINERS = re.compile(rb"t[el][0-9a-f]{12}\Z")
+"""The names of host ends (``veth``, ``endpoints``). Other ports are not ours to touch."""
+_NEWLINK = 16
+_LINK = struct.Struct("=BxHiII")
+_NAME, _MASTER = 3, 10
+_INDEX = struct.Struct("=I")
+_GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.EINVAL})
+
+
+class Bypass:
+    """Keeps a program on the containers' ports of a bridge. ``close`` leaves the programs there."""
+
+    def __init__(self, bridge: str, program: int) -> None:
+        """``program`` is a descriptor, which belongs to this object."""
+        self._bridge = bridge_index(bridge)
+        self._program = program
+        self._done: set[int] = set()
+        self._fresh: set[int] = set()
+        self._stirred = asyncio.Event()
+        self._overlooked = False
+        self._news: News | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Put the program on all ports that there are, also in place of an older one, and on each new one."""
+        self._news = News(ROUTING, LINKS, self._hear, self._look_at_all)
+        await asyncio.to_thread(self._put_on_all)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def close(self) -> None:
+        """Leave the ports as they are. May be called twice."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        if self._news is not None:
+            self._news.close()
+            self._news = None
+        if self._program >= 0:
+            os.close(self._program)
+            self._program = -1
+
+    def _hear(self, data: bytes) -> None:
+        gone = removed_links(data)
+        self._done.difference_update(gone)
+        self._fresh.difference_update(gone)
+        came = [index for index in joined_links(data, self._bridge) if index not in self._done]
+        if came:
+            self._fresh.update(came)
+            self._stirred.set()
+
+    def _look_at_all(self) -> None:
+        self._overlooked = True
+        self._stirred.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._stirred.wait()
+            await asyncio.sleep(SETTLE)
+            self._stirred.clear()
+            overlooked, self._overlooked = self._overlooked, False
+            fresh, self._fresh = self._fresh, set()
+            await asyncio.to_thread(*((self._put_on_all,) if overlooked else (self._put, fresh)))
+
+    def _put_on_all(self) -> None:
+        try:
+            self._put(_ports(self._bridge))
+        except OSError as error:
+            _log.warning("frames of new containers go over the bridge: the kernel says %s", error)
+
+    def _put(self, ports: Iterable[int]) -> None:
+        for index in set(ports) - self._done:
+            try:
+                ensure_hooks(index)
+                attach(index, Direction.INGRESS, self._program)
+            except OSError as error:
+                if error.errno not in _GONE:
+                    _log.warning("frames of port %d go over the bridge: the kernel says %s", index, error)
+            else:
+                self._done.add(index)
+
+
+def joined_links(data: bytes, bridge: int) -> Iterator[int]:
+    """The indexes of containers' ports of this bridge that the messages in a netlink datagram tell of."""
+    for kind, body in messages(data):
+        if kind != _NEWLINK or len(body) < _LINK.size:
+            continue
+        family, _type, index, _flags, _change = _LINK.unpack_from(body)
+        if family != socket.AF_UNSPEC:
+            continue
+        said = dict(attributes(body[_LINK.size :]))
+        named = _CONTAINERS.match(said.get(_NAME, b"").rstrip(b"\0"))
+        if named and said.get(_MASTER) == _INDEX.pack(bridge):
+            yield index
+
+
+def _ports(bridge: int) -> list[int]:
+    with Rtnl() as rtnl:
+        links = rtnl.dump(Request(netlink.GETLINK, 0, {}, [("IFLA_MASTER", bridge)]))
+    return [
+        link["index"]
+        for link in links
+        if link.get_attr("IFLA_MASTER") == bridge and _CONTAINERS.match(link.get_attr("IFLA_IFNAME").encode())
+    ]
