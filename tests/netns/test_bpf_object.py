@@ -54,7 +54,7 @@ def test_a_batch_reads_everything(programs: BpfObject) -> None:
     assert {peer for peer, one in found.items() if one is not None} == {4095}
     macs = programs.map(layout.MACS)
     for number in range(10_000):
-        macs.set(number.to_bytes(6, "big"), Place(number, 0, 0))
+        macs.set(number.to_bytes(6, "big"), Place(number, 0, 0, 0))
     assert len(dict(macs.items())) == 10_000
 
 

@@ -183,7 +183,8 @@ def test_many_children_fit_in_a_tree(lab: Lab) -> None:
 
 def has_joined(node: Node) -> bool:
     """Whether the host's bridge has seen that its container wants the group; others are heard of, too."""
-    return f"port v{node.number} grp {GROUP}" in node.host.run("bridge", "mdb", "show", "dev", BRIDGE).stdout
+    port = f"port tl{node.number:012x} grp {GROUP}"
+    return port in node.host.run("bridge", "mdb", "show", "dev", BRIDGE).stdout
 
 
 def arrivals(nodes: Sequence[Node], sender: Container, frames: int = 20) -> list[int]:
@@ -496,7 +497,7 @@ def test_the_host_announces_a_container_without_being_taken_for_a_loop(lab: Lab)
     full_mesh(nodes)
     container = one.container()
     far = two.container()
-    port = one.host.inside(lambda: socket.if_nametoindex("v1"))
+    port = one.host.inside(lambda: socket.if_nametoindex("tl000000000001"))
     announcement = bytes.fromhex("0001 0800 0604 0001 020000000001 0a010001 000000000000 0a010001")
     with one.host.inside(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)) as raw:
         raw.bind((BRIDGE, 0))

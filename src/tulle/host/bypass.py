@@ -56,12 +56,10 @@ class Bypass:
 
     def close(self) -> None:
         """Leave the ports as they are. May be called twice."""
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             self._task.cancel()
-            self._task = None
         if self._news is not None:
             self._news.close()
-            self._news = None
         if self._program >= 0:
             os.close(self._program)
             self._program = -1
@@ -86,15 +84,16 @@ class Bypass:
             self._stirred.clear()
             overlooked, self._overlooked = self._overlooked, False
             fresh, self._fresh = self._fresh, set()
-            await asyncio.to_thread(*((self._put_on_all,) if overlooked else (self._put, fresh)))
+            await asyncio.to_thread(*((self._put_on_all,) if overlooked else (self.put, fresh)))
 
     def _put_on_all(self) -> None:
         try:
-            self._put(_ports(self._bridge))
+            self.put(_ports(self._bridge))
         except OSError as error:
             _log.warning("frames of new containers go over the bridge: the kernel says %s", error)
 
-    def _put(self, ports: Iterable[int]) -> None:
+    def put(self, ports: Iterable[int]) -> None:
+        """Put the program on these ports now, unless they have it. Ports that have gone are no error."""
         for index in set(ports) - self._done:
             try:
                 ensure_hooks(index)

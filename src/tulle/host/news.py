@@ -38,12 +38,14 @@ class News:
         )
         self._socket.bind((0, 0))
         self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
-        asyncio.get_running_loop().add_reader(self._socket, self._read)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket, self._read)
 
     def close(self) -> None:
-        """Hear nothing more. May be called twice."""
+        """Hear nothing more. May be called twice, and when the loop has ended."""
         if self._socket.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._socket)
+            if not self._loop.is_closed():
+                self._loop.remove_reader(self._socket)
             self._socket.close()
 
     def _read(self) -> None:

@@ -86,7 +86,7 @@ class KernelPath:
         self._maps: _Maps
         self.groups: GroupMaps
         self.lanes: LaneKeeper
-        self._bypass: Bypass
+        self.bypass: Bypass
 
     @classmethod
     async def ensure(
@@ -113,7 +113,7 @@ class KernelPath:
             await asyncio.to_thread(path._open_lanes)
             path.lanes.start()
             path._configure(bypass=int(bypass))
-            await path._bypass.start()
+            await path.bypass.start()
         except BaseException:
             path.close()
             raise
@@ -207,7 +207,7 @@ class KernelPath:
         """Leave: the TAP goes, everything else goes on carrying frames."""
         with contextlib.suppress(OSError):
             self._configure(tap_if=0)
-        self._bypass.close()
+        self.bypass.close()
         self.lanes.close()
         self.tap.close()
         self.groups.close()
@@ -227,7 +227,7 @@ class KernelPath:
         path = await KernelPath.ensure(self.names.bridge, port, mtu)
         path.apply(self.tables)
         path.groups.apply(self.groups.tables)
-        self._bypass.close()
+        self.bypass.close()
         self.lanes.close()
         self.groups.close()
         self._maps.close()
@@ -276,8 +276,8 @@ class KernelPath:
             )
             undo.callback(lanes.close)
             self.lanes = LaneKeeper(self.names.bridge, lane_port, mtu, self.tap, lanes)
-            self._bypass = Bypass(self.names.bridge, os.dup(programs.program("from_container")))
-            undo.callback(self._bypass.close)
+            self.bypass = Bypass(self.names.bridge, os.dup(programs.program("from_container")))
+            undo.callback(self.bypass.close)
             self._adopt(keep)
             self._configure(vx_if=index, tap_if=self.tap.ifindex)
             attach(index, Direction.EGRESS, programs.program("from_bridge"))

@@ -147,7 +147,7 @@ int from_container(struct __sk_buff *skb)
 	return begin_talk(skb, cfg, talk, &(struct talk){ .src = src, .dst = dst, .when = when, .peer = peer, .port = port });
 }
 
-#define PACKET_HOST 0   /* in skb->pkt_type: made by the tunnel device itself, for from the wire nothing is for its address */
+#define PACKET_HOST 0   /* in skb->pkt_type: for the device itself. The tunnel's has made it then: nothing on the wire is for it */
 
 /* Our own vxlan device found a frame too big for the underlay and turned it into an ICMP error for its sender. That is
  * right for a local container; for a frame we relayed, the error has to travel back.
@@ -234,10 +234,15 @@ static __noinline int open_sealed(struct __sk_buff *skb, const struct config *cf
 	return is_by_sleeve(from->remote) ? drop(DROP_CONTROL) : send_by_sleeve(skb, cfg, &header);
 }
 
-/* To a container's port, past the bridge; or up into the bridge. */
-static __always_inline int hand_over(__u32 port)
+/* Into the container behind a port, past the bridge and the port's own queues; without a port, up into the bridge. A mark of
+ * the tunnel's packet would choose routes in there, and a packet for others is what the tunnel device took it for.
+ */
+static __always_inline int hand_over(struct __sk_buff *skb, __u32 port)
 {
-	return port ? bpf_redirect(port, 0) : TC_ACT_OK;
+	if (!port)
+		return TC_ACT_OK;
+	skb->mark = 0;
+	return bpf_skb_change_type(skb, PACKET_HOST) ? drop(DROP_SEND) : bpf_redirect_peer(port, 0);
 }
 
 /* A frame that this processor has not just seen the like of. */
@@ -265,7 +270,7 @@ static __always_inline int take(struct __sk_buff *skb, const struct config *cfg,
 		*talk = (struct talk){
 			.src = src, .dst = dst, .when = moment(cfg), .peer = from->src, .port = FROM_WIRE, .device = port,
 		};
-	return hand_over(port);
+	return hand_over(skb, port);
 }
 
 static __always_inline int deliver(struct __sk_buff *skb, const struct config *cfg, const struct ethhdr *eth,
@@ -285,7 +290,7 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct config *c
 	if (!is_known_talk(talk, src, dst, moment(cfg), FROM_WIRE) || talk->peer != from->src)
 		return take(skb, cfg, src, dst, group, talk, from);
 	count_received(skb, from->src);
-	return hand_over(talk->device);
+	return hand_over(skb, talk->device);
 }
 
 /* Where a frame on the ingress of the tunnel device came from. False if nothing tells. */
