@@ -2,7 +2,7 @@
 
 Everything runs in one event loop. Whoever calls into the node calls ``pump`` afterwards; ``pump`` carries out
 orders until the node is quiet, then sets the one timer to the node's next deadline. What comes in swarms is
-told to the node piece by piece and pumped once.
+told to the node piece by piece and pumped once: frames, and what many peers say at the same moment.
 """
 
 import asyncio
@@ -165,22 +165,22 @@ class Engine:
     def link_dialled(self, link: LinkId, target: Address, local: Address) -> None:
         """Our dial went through."""
         self.node.mesh.dialled(link, target, local, now())
-        self.pump()
+        self._pump_soon()
 
     def link_dial_failed(self, target: Address, reason: str) -> None:
         """Our dial failed."""
         self.node.mesh.dial_failed(target, reason, now())
-        self.pump()
+        self._pump_soon()
 
     def link_received(self, link: LinkId, data: bytes) -> None:
         """Bytes from a peer."""
         self.node.mesh.received(link, data, now())
-        self.pump()
+        self._pump_soon()
 
     def link_closed(self, link: LinkId, reason: str) -> None:
         """A connection ended by itself."""
         self.node.mesh.closed(link, reason, now())
-        self.pump()
+        self._pump_soon()
 
     def link_pull(self, link: LinkId) -> bytes:
         """What to send next."""

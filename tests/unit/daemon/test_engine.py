@@ -20,6 +20,7 @@ from tulle.datapath.tables import Tables
 from tulle.errors import StorageError, UserError
 from tulle.host.groups_watch import Joined
 from tulle.instant import Instant
+from tulle.mesh.events import LinkId
 from tulle.node.events import Frame, UseTables
 
 IP = IPv4Address("10.1.1.1")
@@ -185,8 +186,11 @@ async def test_what_comes_in_swarms_is_pumped_once(rig: Rig, monkeypatch: pytest
     pumped = []
     collect = rig.member.node.collect
     monkeypatch.setattr(rig.member.node, "collect", lambda at: pumped.append(at) or collect(at))
-    for _ in range(50):
+    for number in range(50):
         rig.engine.frame_received(b"frame")
+        rig.engine.link_received(LinkId(number), b"news")
+        rig.engine.link_closed(LinkId(number), "over")
+        rig.engine.link_dial_failed(("10.99.0.9", 6783), "nobody there")
     assert not pumped
     await asyncio.sleep(0)
     assert 1 <= len(pumped) <= 2
