@@ -96,6 +96,8 @@ class Carriers:
     def short_id_changed(self, link: LinkId, short_id: ShortId | None, now: Instant) -> None:
         """The peer at the other end has another short id."""
         course = self.courses[link]
+        if course.neighbour.short_id == short_id:
+            return
         course.neighbour = replace(course.neighbour, short_id=short_id)
         for carrier in self._of(course.offered):
             carrier.short_id_changed(link, short_id, now)

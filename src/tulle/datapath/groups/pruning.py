@@ -7,8 +7,9 @@ cannot meet knowledge of another branch. The kernel finds the branch of (source,
 there is somebody whose wishes are not known (Weave Net's peers, newcomers, hosts whose daemon is dead).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, NewType, Protocol
 
@@ -80,7 +81,8 @@ def prune(
     return GroupTables(branches, frozenset(listening))
 
 
-def branch_of(peers: Iterable[PeerName]) -> Branch:
+@lru_cache(maxsize=4096)
+def branch_of(peers: frozenset[PeerName]) -> Branch:
     """The name of the branch with these peers, the same whoever computes it and when."""
     digest = blake2b(b"".join(map(name_bytes, sorted(peers))), digest_size=8).digest()
     return Branch(int.from_bytes(digest, "big"))

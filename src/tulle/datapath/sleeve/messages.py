@@ -6,6 +6,7 @@ nobody can be made to amplify.
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 from tulle.datapath.sleeve.orders import Endpoint
@@ -44,8 +45,7 @@ class Answer:
     def encode(self) -> bytes:
         """As bytes; an IPv4 address as the IPv6 address that stands for it."""
         ip, port = self.seen
-        packed = IPv6Address(ip if ":" in ip else f"::ffff:{ip}").packed
-        return _REPLY.pack(_ANSWER, 0, self.number, self.received, self.expected, packed, port)
+        return _REPLY.pack(_ANSWER, 0, self.number, self.received, self.expected, _packed(ip), port)
 
 
 Message = Ask | Answer
@@ -64,6 +64,12 @@ def decode(data: bytes) -> Message:
     raise BadMessage("this is no message of a path")
 
 
+@lru_cache(maxsize=1024)
+def _packed(ip: str) -> bytes:
+    return IPv6Address(ip if ":" in ip else f"::ffff:{ip}").packed
+
+
+@lru_cache(maxsize=1024)
 def _address(packed: bytes) -> str:
     address = IPv6Address(packed)
     return str(address.ipv4_mapped or address)

@@ -122,7 +122,7 @@ def test_nothing_is_pruned_while_an_earlier_life_s_acquaintances_are_not_met() -
 def test_sources_behind_the_same_peers_share_a_branch() -> None:
     network = Network([(1, 3), (2, 3), (3, 4), (4, 5)])
     found = pruned(network, 3, everyone(network, [5]))
-    shared = branch_of([PeerName(5), PeerName(4)])
+    shared = branch_of(frozenset({PeerName(5), PeerName(4)}))
     for source in (1, 2, 3):
         assert found.branches[Twig(ShortId(source), ShortId(4))] == shared
     assert found.listening == {(shared, GROUP)}
