@@ -38,7 +38,7 @@ MOST_HELD = 33 * 66_000
 class _Tap:
     """Takes what a TAP would be given."""
 
-    def on_data(self, take: object, after: object = None) -> None:
+    def on_data(self, take: object) -> None:
         """Nothing comes out of it."""
 
     def write_data(self, frame: bytes | memoryview) -> bool:
@@ -67,6 +67,7 @@ class _World:
             batch = Batch()
             batch.hold(memoryview(bytearray(data)), min(stride, len(data)) or len(data))
             self.sleeve.take(batch, SOURCE)
+            self.sleeve.settle()
 
     def end(self) -> None:
         for path in INDEXES:

@@ -181,7 +181,7 @@ class Postman:
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._run)
         for number, tap in self._taps.items():
-            tap.on_data(lambda frame, number=number: self._carry(number, frame))  # type: ignore[misc]
+            tap.on_data(lambda frames, number=number: self._carry(number, frames))  # type: ignore[misc]
         self._thread.start()
 
     def __enter__(self) -> "Postman":
@@ -204,12 +204,13 @@ class Postman:
                     while (frame := self._taps[key.data].read()) is not None:
                         self.control[key.data].append(frame)
 
-    def _carry(self, number: int, frame: memoryview) -> None:
-        kind, hops_left, dst, src, via, ethertype = self.HEADER.unpack_from(frame, self.NOTES)
-        self.carried[number, via] += 1
-        self.largest = max(self.largest, len(frame))
-        self.HEADER.pack_into(frame, self.NOTES, kind, hops_left, dst, src, number, ethertype)
-        assert self._taps[via].write_data(frame)
+    def _carry(self, number: int, frames: list[memoryview]) -> None:
+        for frame in frames:
+            kind, hops_left, dst, src, via, ethertype = self.HEADER.unpack_from(frame, self.NOTES)
+            self.carried[number, via] += 1
+            self.largest = max(self.largest, len(frame))
+            self.HEADER.pack_into(frame, self.NOTES, kind, hops_left, dst, src, number, ethertype)
+            assert self._taps[via].write_data(frame)
 
 
 def transfer(

@@ -32,18 +32,15 @@ _REQUEST = struct.Struct("16sH22x")
 _NO_OFFLOAD = bytes(10)
 _LARGEST = 70_000
 """Bytes of the biggest frame: 64 KB of packet, and headers."""
-SMALL = 256
-"""Bytes of a frame of which a copy costs nothing."""
-_LARGE_AT_ONCE = 4
+AT_ONCE = 16
+"""Frames in one look."""
 _READS_PER_TURN = 64
 _OCTETS_PER_TURN = 1 << 20
 """A turn ends after so much, a millisecond or two: the daemon has other things to do as well."""
 
-TakeData = Callable[[memoryview], None]
-"""Takes a data frame: header of offloads, tap header, Ethernet frame.
-
-The bytes are good during the call; those of more than ``SMALL``, until ``after`` is called (``Tap.on_data``).
-"""
+TakeData = Callable[[list[memoryview]], None]
+"""Takes the data frames of one look: header of offloads, tap header, Ethernet frame, at the beginning of a
+buffer. The bytes are good, and may be overwritten, during the call."""
 
 
 class Tap:
@@ -61,9 +58,7 @@ class Tap:
         self._diverted: dict[int, Callable[[bytes], None]] = {}
         self._take: Callable[[bytes], None] | None = None
         self._take_data: TakeData | None = None
-        self._after_data: Callable[[], None] | None = None
-        self._buffers = [room(_LARGEST) for _ in range(_LARGE_AT_ONCE)]
-        self._free = len(self._buffers)
+        self._buffers = [room(_LARGEST) for _ in range(AT_ONCE)]
         self._alone = False
         try:
             flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
@@ -94,23 +89,18 @@ class Tap:
 
     def read(self) -> bytes | None:
         """The next waiting control frame, or None. Data frames before it are taken by who takes them."""
-        while (frame := self._next()) is not None:
-            control = self._control(frame)
-            if control is not None:
+        while frames := self._look(1):
+            for control in self._sort(frames):
                 return control
-        self._settle()
         return None
 
     def divert(self, kind: int, take: Callable[[bytes], None]) -> None:
         """Give control frames that begin with this byte to somebody else."""
         self._diverted[kind] = take
 
-    def on_data(self, take: TakeData | None, after: Callable[[], None] | None = None) -> None:
-        """Give data frames to this one; without anybody they are lost.
-
-        ``after`` is called when no more wait, when others shall have their turn, and when buffers are full.
-        """
-        self._take_data, self._after_data = take, after
+    def on_data(self, take: TakeData | None) -> None:
+        """Give data frames to this one; without anybody they are lost."""
+        self._take_data = take
 
     def on_frame(self, take: Callable[[bytes], None]) -> None:
         """Call ``take`` for each control frame from now on, in the running event loop."""
@@ -147,33 +137,33 @@ class Tap:
                 self._end_reading()
             self._end_reading = None
 
-    def _next(self) -> memoryview | None:
-        try:
-            buffer = self._buffers[self._free - 1]
-            return buffer[: os.readv(self._fd, (buffer,))]
-        except BlockingIOError:
-            return None
-        except OSError:
-            self._stop_reading()  # somebody removed the interface: nothing will ever come
-            return None
+    def _look(self, most: int) -> list[memoryview]:
+        """Frames that wait, at most so many.
 
-    def _control(self, frame: memoryview) -> bytes | None:
-        """A control frame without what stands before it; None for a data frame, which is given away."""
+        All are read before anything is done with the first: to do one thing with several frames, then the
+        next, leaves the instructions and data of each in the processor's cache.
+        """
+        found: list[memoryview] = []
+        for buffer in self._buffers[:most]:
+            try:
+                size = os.readv(self._fd, (buffer,))
+            except BlockingIOError:
+                break
+            except OSError:
+                self._stop_reading()  # somebody removed the interface: nothing will ever come
+                break
+            found.append(buffer[:size])
+        return found
+
+    def _sort(self, frames: list[memoryview]) -> list[bytes]:
+        """Give data frames away; answers the control frames, without what stands before them."""
         head = len(_NO_OFFLOAD)
-        if len(frame) <= head or frame[head] != DATA:
-            return bytes(frame[head:])
-        if self._take_data is not None:
-            self._take_data(frame)
-            if len(frame) > SMALL:
-                self._free -= 1
-                if not self._free:
-                    self._settle()
-        return None
-
-    def _settle(self) -> None:
-        self._free = len(self._buffers)
-        if self._after_data is not None:
-            self._after_data()
+        data = [frame for frame in frames if len(frame) > head and frame[head] == DATA]
+        if data and self._take_data is not None:
+            self._take_data(data)
+        if len(data) == len(frames):
+            return []
+        return [bytes(frame[head:]) for frame in frames if len(frame) <= head or frame[head] != DATA]
 
     def _drain(self, take: Callable[[bytes], None]) -> bool:
         """Take what waits. True if a control frame was among it.
@@ -182,17 +172,16 @@ class Tap:
         """
         octets = count = 0
         controlled = False
-        for count in range(_READS_PER_TURN):
-            if count == 1 and self._alone:
-                self._settle()
-            frame = self._next() if octets < _OCTETS_PER_TURN else None
-            if frame is None:
-                break
-            octets += len(frame)
-            control = self._control(frame)
-            if control is not None:
+        most = 1 if self._alone else AT_ONCE
+        while count < _READS_PER_TURN and octets < _OCTETS_PER_TURN:
+            frames = self._look(most)
+            for control in self._sort(frames):
                 controlled = True
                 self._diverted.get(control[0] if control else -1, take)(control)
+            octets += sum(map(len, frames))
+            count += len(frames)
+            if len(frames) < most:
+                break
+            most = AT_ONCE
         self._alone = count == 1
-        self._settle()
         return controlled

@@ -11,7 +11,7 @@ from tulle.host.sleeve.inward import Inward
 from tulle.host.sleeve.outward import Outward
 from tulle.host.sleeve.seals import Seal
 from tulle.host.sleeve.vnet import PREFIX, TAP_HEADER, VNET
-from tulle.host.sleeve.workshop import Workshop
+from tulle.host.sleeve.workshop import Opened, Workshop
 from tulle.mesh.peername import PeerName
 
 PATH = PathId(1)
@@ -59,7 +59,8 @@ class End:
     def __init__(self, keys: Keys | None = KEYS, clock: Clock | None = None) -> None:
         theirs = Keys(send=keys.receive, receive=keys.send) if keys else None
         path = NativePath(PeerName(1), 1, INDEX, theirs)
-        self.inward = Inward(path, memoryview(bytearray(1 << 17)), clock or Clock())
+        self.opened = Opened()
+        self.inward = Inward(path, self.opened, clock or Clock())
         self.batch = Batch()
         self.frames: list[bytes] = []
         self.messages: list[bytes] = []
@@ -84,6 +85,7 @@ class End:
             run = self.batch.run(at)
             self.inward.take(run, self)
             at += run.number
+        self.opened.clear()
 
     @property
     def count(self) -> Count:

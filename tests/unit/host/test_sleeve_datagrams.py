@@ -13,7 +13,6 @@ from tulle.host.sleeve.outward import LEAST_SIZE
 from tulle.host.sleeve.seals import CAPACITY, LIFETIME, Seal
 from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.wire import HEADER
-from tulle.host.tap import SMALL as SMALL_FRAME
 from unit.host.sleeve_wire import (
     KEYS,
     Clock,
@@ -252,13 +251,13 @@ def test_a_superframe_of_segments_longer_than_any_group_goes_whole(segment: int)
     assert wire_packets(end.frames) == wire_packets([frame])
 
 
-def test_what_waits_is_a_copy_wherever_the_tap_reuses_its_buffer() -> None:
-    """Of frames as short as that the TAP's bytes are good during the call alone, on every path."""
+def test_what_waits_is_a_copy() -> None:
+    """The bytes of short frames are good during the call alone: of parcels, all lie in one place."""
     wire, end = Wire(), End()
     outward = sender(wire, size=LEAST_SIZE)
-    buffer = memoryview(bytearray(SMALL_FRAME))
+    buffer = memoryview(bytearray(256))
     for number in range(5):
-        buffer[:] = tap_frame(bytes([number]) * SMALL_FRAME)[:SMALL_FRAME]
+        buffer[:] = tap_frame(bytes([number]) * 256)[:256]
         outward.frame(buffer)
     outward.flush()
     end.take(wire.datagrams)

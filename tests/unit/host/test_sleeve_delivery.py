@@ -6,9 +6,11 @@ import pytest
 
 from tulle.datapath.sleeve.orders import KnowPeers
 from tulle.datapath.tables import ShortId
+from tulle.host.sleeve.messages import COUNT
 from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.sleeve import Sleeve
 from tulle.host.sleeve.vnet import PREFIX, VNET, read_tap_header, read_vnet
+from tulle.host.sleeve.workshop import Workshop
 from tulle.mesh.peername import PeerName
 from unit.host.sleeve_wire import tap_frame, tcp_superframe, udp_superframe
 
@@ -16,17 +18,17 @@ PEER = PeerName(9)
 
 
 class Tap:
-    """Keeps what it is given; ``old`` ones take no big UDP frames."""
+    """Keeps what it is given; ``old`` ones take no big UDP frames, ``full`` ones nothing."""
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
-        self.old = False
+        self.old = self.full = False
 
-    def on_data(self, take: object, after: object = None) -> None:
+    def on_data(self, take: object) -> None:
         """Nothing comes out of it."""
 
     def write_data(self, frame: bytes | memoryview) -> bool:
-        if self.old and frame[1] == 5:
+        if self.full or (self.old and frame[1] == 5):
             return False
         self.frames.append(bytes(frame))
         return True
@@ -47,7 +49,9 @@ def sleeve(tap: Tap) -> Iterator[Sleeve]:
 
 
 def deliver(sleeve: Sleeve, frame: bytes, peer: PeerName = PEER) -> bool:
-    return sleeve.deliver(memoryview(bytearray(frame)), peer)
+    taken = sleeve.deliver(memoryview(bytearray(frame)), peer)
+    sleeve.settle()
+    return taken
 
 
 def test_the_kernel_is_told_by_whom_it_came_whatever_the_frame_says(sleeve: Sleeve, tap: Tap) -> None:
@@ -92,5 +96,25 @@ def test_an_old_kernel_gets_big_udp_frames_as_packets(sleeve: Sleeve, tap: Tap) 
 
 def test_a_plain_frame_is_told_its_ends(sleeve: Sleeve, tap: Tap) -> None:
     assert sleeve.deliver_plain(bytes(60), PeerName(2), PeerName(1), PEER)
+    sleeve.settle()
     assert read_tap_header(tap.frames[0])[:5] == (0x7A, 64, 2, 1, 77)
     assert not sleeve.deliver_plain(bytes(60), PeerName(2), PeerName(8), PEER)
+
+
+def test_frames_that_come_in_one_turn_lie_in_places_of_their_own(sleeve: Sleeve, tap: Tap) -> None:
+    """Also when they are more than there is room for, since some came in parts in earlier turns."""
+    opened = Workshop().opened
+    frames = [tap_frame(bytes([number]) * 60_000) for number in range(2 * COUNT)]
+    for frame in frames:
+        place = opened.take(len(frame))
+        place[:] = frame
+        assert sleeve.deliver(place, PEER)
+    assert not tap.frames
+    sleeve.settle()
+    assert [made[PREFIX:] for made in tap.frames] == [frame[PREFIX:] for frame in frames]
+
+
+def test_what_the_kernel_does_not_take_is_counted(sleeve: Sleeve, tap: Tap) -> None:
+    tap.full = True
+    assert deliver(sleeve, tap_frame(bytes(60)))
+    assert sleeve.undelivered == 1

@@ -12,7 +12,7 @@ from tulle.host.sleeve.wire import HEADER, INDEX, POSITION, continues
 from tulle.host.sleeve.workshop import Layout
 
 _BUFFER = 1 << 16
-_LAYOUTS = 32
+_LAYOUTS = 8
 _LEAST_STRIDE = 256
 """Bytes between datagrams for which such places are prepared; superframes come in bigger ones."""
 

@@ -10,13 +10,15 @@ from tulle.host.sleeve.batch import Run
 from tulle.host.sleeve.seals import TAG, ReceivingKeys, Seal, broken_seal, nonce
 from tulle.host.sleeve.window import ReplayWindow
 from tulle.host.sleeve.wire import EPOCH_SHIFT, KIND, LENGTH, NUMBERS, SEAL, Kind
+from tulle.host.sleeve.workshop import BUFFER, Opened
 
 
 class Taker(Protocol):
-    """What takes what has come. The views are good until the call returns."""
+    """What takes what has come."""
 
     def frame_came(self, frame: memoryview) -> None:
-        """A frame of the TAP. Its bytes may be overwritten."""
+        """A frame of the TAP. Its bytes may be overwritten; they are good until the place where units are
+        opened is cleared, or the next datagrams are received."""
 
     def message_came(self, message: bytes) -> None:
         """A message for the daemon."""
@@ -28,10 +30,10 @@ class Inward:
     def __init__(
         self,
         path: NativePath,
-        opened: memoryview,
+        opened: Opened,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``opened`` is where units are opened; all paths share it, and one superframe must fit."""
+        """``opened`` is where units are opened; all paths share it."""
         self._keys = ReceivingKeys(path.keys.receive) if path.keys is not None else None
         self._opened = opened
         self._clock = clock
@@ -85,9 +87,9 @@ class Inward:
         now = self._clock()
         aead = self._keys.aead(epoch, seal, now)
         size = len(sealed) - run.padding - TAG
-        if aead is None or not 0 <= size <= len(self._opened) or any(sealed[size + TAG :]):
+        if aead is None or not 0 <= size <= BUFFER or any(sealed[size + TAG :]):
             return None
-        opened = self._opened[:size]
+        opened = self._opened.take(size)
         try:
             aead.decrypt_into(nonce(header), sealed[: size + TAG], header, opened)
         except broken_seal():

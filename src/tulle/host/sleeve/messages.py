@@ -25,7 +25,7 @@ from tulle.host.msghdr import (
     sendmmsg,
 )
 
-COUNT = 4
+COUNT = 16
 """Superframes at once."""
 
 

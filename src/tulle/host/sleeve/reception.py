@@ -18,11 +18,15 @@ _TINY = 256
 
 
 class Reception:
-    """Gives what it receives to ``take``, with where it came from."""
+    """Gives what it receives to ``take``, with where it came from. ``after`` is called before the same places
+    are filled again."""
 
-    def __init__(self, socket: UdpSocket, take: Callable[[Batch, Endpoint], None]) -> None:
+    def __init__(
+        self, socket: UdpSocket, take: Callable[[Batch, Endpoint], None], after: Callable[[], None]
+    ) -> None:
         self._socket = socket
         self._take = take
+        self._after = after
         self._batches = [Batch() for _ in range(COUNT)]
         self._bulk = False
         """Whether superframes come."""
@@ -48,6 +52,7 @@ class Reception:
             if received.size:
                 batch.hold(batch.buffer[: received.size], received.stride)
                 self._take(batch, received.source)
+                self._after()
             if received.size > _SMALL:
                 self._alone = False
                 return True
@@ -66,6 +71,7 @@ class Reception:
                     batch.filled(received.size, received.stride)
                     self._take(batch, received.source)
                 bulk = bulk or received.size > _SMALL
+            self._after()
             if len(some) < len(batches):
                 break
         return bulk

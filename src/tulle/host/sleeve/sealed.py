@@ -88,6 +88,7 @@ class Sealed:
         self._dropped = 0
         self._outlets = outlets
         self._clock = clock
+        self._shop = Workshop()
         self._order: SealBetween | None = None
         self._common: dict[PeerName, bytes | None] = {}
         self._senders: dict[PeerName, _Sender] = {}
@@ -98,7 +99,7 @@ class Sealed:
         """These peers have these keys. What rests on others ends."""
         before = self._order.keys if self._order is not None else {}
         if self._order is None:
-            self._shop, self._batch = Workshop(), Batch()
+            self._batch = Batch()
             self._place = memoryview(bytearray(BIGGEST))
         self._order, self.active = order, True
         for peer in [one for one in self._common if before.get(one) != order.keys.get(one)]:
@@ -149,6 +150,10 @@ class Sealed:
         return made
 
     # In
+
+    def settle(self) -> None:
+        """What was opened has been handed on."""
+        self._shop.opened.clear()
 
     def is_ours(self, frame: memoryview) -> bool:
         """Whether this host is where a frame goes."""

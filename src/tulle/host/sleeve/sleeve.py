@@ -1,5 +1,6 @@
 """The sleeve: one UDP socket and one TAP for all neighbours that frames reach through user space."""
 
+import struct
 import time
 from collections.abc import Callable, Mapping
 
@@ -32,8 +33,9 @@ from tulle.host.sleeve.workshop import Workshop
 from tulle.host.tap import Tap
 from tulle.mesh.peername import PeerName
 
-_VIA = vnet.VNET.size + 6
-_DST = vnet.VNET.size + 2
+_WAY = struct.Struct(">HHH")
+_WAY_AT = vnet.VNET.size + 2
+"""Where a frame says by short id whom it is for, from whom, and which neighbour it goes to."""
 _MAC = slice(vnet.PREFIX, vnet.PREFIX + 6)
 _NO_COUNT = Count(0, 0, 0, 0)
 
@@ -52,7 +54,7 @@ class Sleeve:
         """By paths that are closed."""
         self._clock = clock
         self._shop = Workshop()
-        self._reception = Reception(self.socket, self.take)
+        self._reception = Reception(self.socket, self.take, self.settle)
         self._tap: Tap | None = None
         self._other: OtherFormat | None = None
         self._report: Callable[[Arrival | Refused], None] | None = None
@@ -62,6 +64,7 @@ class Sleeve:
         self._aimed: dict[PathId, ShortId] = {}
         self._by_neighbour: dict[int, Path] = {}
         self._waiting: set[Path] = set()
+        self._ready: list[bytes | memoryview] = []
         self._names: Mapping[ShortId, PeerName] = {}
         self._short_ids: dict[PeerName, ShortId] = {}
         self._sealed = Sealed(self, clock)
@@ -86,7 +89,7 @@ class Sleeve:
     def use_tap(self, tap: Tap) -> None:
         """Take frames from this TAP, and give them to it."""
         self._tap = tap
-        tap.on_data(self._send_frame, self._flush)
+        tap.on_data(self._send_frames)
 
     def use_format(self, other: OtherFormat) -> None:
         """Who knows the paths that are not of our own format."""
@@ -150,7 +153,8 @@ class Sleeve:
             self.undelivered += 1
             return False
         vnet.readdress(frame, via)
-        return self._write(self._tap, frame)
+        self._ready.append(frame)
+        return True
 
     def deliver_plain(
         self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName, notes: bytes = vnet.NO_NOTES
@@ -164,7 +168,8 @@ class Sleeve:
         prefix = vnet.plain_prefix(to, origin, via, notes)
         if self._sealed.active and frame.startswith(parcels.MAC):
             return self.deliver(memoryview(bytearray(prefix + frame)), peer)
-        return self._write(self._tap, prefix + frame)
+        self._ready.append(prefix + frame)
+        return True
 
     def report(self, report: Arrival | Refused) -> None:
         """See ``paths.Outlets``."""
@@ -174,18 +179,17 @@ class Sleeve:
 
     # Frames out
 
-    def _send_frame(self, frame: memoryview) -> None:
-        via = frame[_VIA] << 8 | frame[_VIA + 1]
-        if (
-            self._sealed.active
-            and frame[_VIA : _VIA + 2] != frame[_DST : _DST + 2]
-            and self._sealed.send(frame)
-        ):
-            return
-        if via not in self._by_neighbour and frame[_MAC] == parcels.MAC and self._sealed.is_ours(frame):
-            self._sealed.take(frame)
-            return
-        self._carry(frame, via)
+    def _send_frames(self, frames: list[memoryview]) -> None:
+        sealed = self._sealed
+        for frame in frames:
+            dst, _, via = _WAY.unpack_from(frame, _WAY_AT)
+            if sealed.active and via != dst and sealed.send(frame):
+                continue
+            if via not in self._by_neighbour and frame[_MAC] == parcels.MAC and sealed.is_ours(frame):
+                sealed.take(frame)
+                continue
+            self._carry(frame, via)
+        self._flush()
 
     def pass_on(self, frame: memoryview, neighbour: int) -> None:
         """See ``sealed.Outlets``."""
@@ -206,6 +210,7 @@ class Sleeve:
             path.flush()
         self._waiting.clear()
         self.socket.flush()
+        self.settle()
 
     # Datagrams in
 
@@ -215,6 +220,7 @@ class Sleeve:
         self._reception.receive()
         if self._other is not None:
             self._other.settle()
+            self.settle()
         return self._reported
 
     def take(self, batch: Batch, source: Endpoint) -> None:
@@ -234,11 +240,15 @@ class Sleeve:
         if self._other is None or not self._other.take(datagram, source):
             self.strangers += 1
 
-    def _write(self, tap: Tap, frame: bytes | memoryview) -> bool:
-        if tap.write_data(frame) or self._write_cut(tap, bytearray(frame)):
-            return True
-        self.undelivered += 1
-        return False
+    def settle(self) -> None:
+        """Hand the kernel what has come for it. The places where it lies are free then."""
+        ready, self._ready = self._ready, []
+        if ready and self._tap is not None:
+            for frame in ready:
+                if not self._tap.write_data(frame) and not self._write_cut(self._tap, bytearray(frame)):
+                    self.undelivered += 1
+        self._shop.opened.clear()
+        self._sealed.settle()
 
     def _write_cut(self, tap: Tap, frame: bytearray) -> bool:
         """Kernels before 6.2 do not take big UDP frames: give them the packets that these would become."""

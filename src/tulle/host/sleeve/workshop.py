@@ -23,11 +23,31 @@ class Layout(Vectors):
         super().__init__(pieces)
 
 
-class Workshop:
-    """Places to seal units in and one to open them, and layouts, made once for each length of a piece."""
+class Opened:
+    """Where units are opened. They stay until ``clear``."""
 
     def __init__(self) -> None:
-        self.opened = room(BUFFER)
+        self._room = room(COUNT * BUFFER)
+        self._used = 0
+
+    def take(self, size: int) -> memoryview:
+        """Room for a unit. Once all is used up, by units that came in many parts, there is more elsewhere."""
+        start, self._used = self._used, self._used + size
+        if self._used > len(self._room):
+            self._used = start
+            return memoryview(bytearray(size))
+        return self._room[start : self._used]
+
+    def clear(self) -> None:
+        """What is there is not needed any more."""
+        self._used = 0
+
+
+class Workshop:
+    """Places to seal units in and to open them, and layouts, made once for each length of a piece."""
+
+    def __init__(self) -> None:
+        self.opened = Opened()
         self._places = [room(BUFFER) for _ in range(COUNT)]
         self._next = 0
         self._layouts: dict[tuple[int, int], Layout] = {}
