@@ -37,6 +37,9 @@ FLAGS = (
     Flag("no_discovery", None, "Connect only to the peers given, not to those they tell of."),
     Flag("conn_limit", "N", "Most connections to other peers; 0 for no limit.", "200"),
     Flag("no_fastdp", None, "Carry frames by the daemon (sleeve) also where the kernel could."),
+    Flag(
+        "no_bypass", None, "Send all frames over the bridge, for packet filters that must see them; slower."
+    ),
     Flag("mtu", "BYTES", "MTU of the containers' interfaces.", "1376"),
     Flag(
         "ipalloc_init",

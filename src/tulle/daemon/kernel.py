@@ -292,6 +292,8 @@ class Plan:
     tunnel_port: int
     may_tunnel: Callable[[str], bool]
     """Whether frames may go in the clear to this address."""
+    bypass: bool
+    """Whether frames go past the bridge."""
 
     def lawful(self, found: Tables) -> Tables:
         """What may stay of the tables that an earlier daemon left, which perhaps had no password."""
@@ -323,12 +325,15 @@ class Plan:
             ),
             options.port + 1,
             lambda address: is_within(address, open_subnets),
+            not options.no_bypass,
         )
 
 
 async def _open_path(plan: Plan) -> KernelPath:
     with _explained(plan.tunnel_port):
-        path = await KernelPath.ensure(plan.bridge.name, plan.tunnel_port, plan.bridge.mtu, plan.lawful)
+        path = await KernelPath.ensure(
+            plan.bridge.name, plan.tunnel_port, plan.bridge.mtu, plan.lawful, bypass=plan.bypass
+        )
     path.set_resolver(plan.bridge.resolver)
     return path
 

@@ -55,6 +55,7 @@ class LaunchOptions(ProxyOptions):
     no_discovery: bool = False
     trusted_subnets: tuple[IPv4Network, ...] = ()
     no_fastdp: bool = False
+    no_bypass: bool = False
     mtu: int = 1376
     bridge: str = "tulle"
     interface: str = "tulle0"
@@ -168,7 +169,9 @@ LISTS: Mapping[str, Callable[[str], Any]] = {
     "peers": check_target,
     "proxy_listen": lambda text: parse_listen(text.removeprefix("=")),  # people write -H=ADDR, as for Docker
 }
-SWITCHES = ("resume", "no_discovery", "no_fastdp", "no_dns", "no_plugin", "plugin_v2", *PROXY_SWITCHES)
+SWITCHES = (
+    "resume", "no_discovery", "no_fastdp", "no_bypass", "no_dns", "no_plugin", "plugin_v2", *PROXY_SWITCHES
+)  # fmt: skip
 
 
 def parse_options(raw: Raw) -> LaunchOptions:

@@ -224,7 +224,8 @@ class KernelPath:
         This one is closed then; it stays fit to be asked if no new one can be made.
         """
         self.tap.close()
-        path = await KernelPath.ensure(self.names.bridge, port, mtu)
+        before = self._maps.config.get(0) or Config()
+        path = await KernelPath.ensure(self.names.bridge, port, mtu, bypass=bool(before.bypass))
         path.apply(self.tables)
         path.groups.apply(self.groups.tables)
         self.bypass.close()

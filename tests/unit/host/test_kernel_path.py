@@ -13,7 +13,7 @@ from tulle.host.vxlan import KernelPath, Names
 
 def path() -> KernelPath:
     made = KernelPath(Names.of("tulle"), Mock(), 7)
-    made.lanes, made.groups, made._maps = Mock(), Mock(), Mock()
+    made.lanes, made.groups, made._maps, made.bypass = Mock(), Mock(), Mock(), Mock()
     return made
 
 
@@ -22,13 +22,15 @@ def test_who_is_replaced_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch)
     old, new = path(), path()
     monkeypatch.setattr(new, "apply", Mock())
 
-    async def ensure(*_: object) -> KernelPath:
+    async def ensure(*_: object, bypass: bool) -> KernelPath:
+        assert not bypass
         return new
 
     monkeypatch.setattr(KernelPath, "ensure", ensure)
+    old._maps.config.get.return_value = Config(bypass=0)  # type: ignore[attr-defined]
     assert asyncio.run(old.made_again(6784, 1376)) is new
     new.apply.assert_called_once_with(Tables())  # type: ignore[attr-defined]
-    for part in (old.tap, old.lanes, old.groups, old._maps):
+    for part in (old.tap, old.lanes, old.groups, old._maps, old.bypass):
         part.close.assert_called_once_with()  # type: ignore[attr-defined]
 
 

@@ -47,14 +47,13 @@ static __noinline __u32 port_to(mac_t mac)
 	return place && cfg && cfg->bypass && place->bypass && place->peer == LOCAL_PLACE ? place->port : 0;
 }
 
-static __always_inline void move(mac_t mac, const struct place *to, int known)
+/* Make void what processors remember. */
+static __always_inline void forget_talks(void)
 {
 	struct config *cfg = our_config();
 
-	bpf_map_update_elem(&macs, &mac, to, BPF_ANY);
-	if (known && cfg)
+	if (cfg)
 		__sync_fetch_and_add(&cfg->moves, 1);
-	count(LEARNED);
 }
 
 /* Note that this MAC address lives at a peer, or here behind a port of the bridge. False if it was just seen elsewhere and
@@ -68,13 +67,18 @@ static __noinline int learn(mac_t mac, __u32 peer, __u32 port, __u32 bypass)
 	if (place && place->peer == peer && place->port == port) {
 		if (place->seen != now.seen)
 			place->seen = now.seen;
-		if (bypass)
+		if (bypass && !place->bypass) {
 			place->bypass = bypass;
+			forget_talks();
+		}
 		return 1;
 	}
 	if (place && (place->peer == LOCAL_PLACE || peer == LOCAL_PLACE) && now.seen - place->seen <= GUARDED)
 		return 0;
-	move(mac, &now, place != NULL);
+	bpf_map_update_elem(&macs, &mac, &now, BPF_ANY);
+	if (place)
+		forget_talks();
+	count(LEARNED);
 	return 1;
 }
 

@@ -139,12 +139,13 @@ int from_container(struct __sk_buff *skb)
 	dst = mac_key(eth->h_dest);
 	when = moment(cfg);
 	talk = talk_slot(src, dst);
-	if (is_known_talk(talk, src, dst, when, port))
+	if (is_known_talk(talk, src, dst, when, AT_PORT | port))
 		return send_to(skb, cfg, talk);
 	peer = find(dst);
 	if (!talk || peer == LOCAL_PLACE || peer == NOWHERE || dst == SEALED_MAC || !learn(src, LOCAL_PLACE, port, 1))
 		return TC_ACT_OK;
-	return begin_talk(skb, cfg, talk, &(struct talk){ .src = src, .dst = dst, .when = when, .peer = peer, .port = port });
+	return begin_talk(skb, cfg, talk,
+			  &(struct talk){ .src = src, .dst = dst, .when = when, .peer = peer, .port = AT_PORT | port });
 }
 
 #define PACKET_HOST 0   /* in skb->pkt_type: for the device itself. The tunnel's has made it then: nothing on the wire is for it */
