@@ -20,9 +20,12 @@ class Parents:
     def __init__(self, tables: Tables) -> None:
         self._known = _parents(tables)
         self._until: dict[ShortId, float] = {}
+        self._held: tuple[Tables, Tables] | None = None
+        """Tables, and what was made of them: many ask between two changes."""
 
     def changed(self, tables: Tables, now: float) -> None:
         """These are the trees from now on."""
+        self._held = None
         for source, parent in _parents(tables).items():
             if self._known.get(source, parent) != parent:
                 self._until[source] = now + HOLD
@@ -32,6 +35,11 @@ class Parents:
         """The tables as they are to be used, until what is held is over."""
         if not self._until:
             return tables
+        if self._held is None or self._held[0] is not tables:
+            self._held = tables, self._without_held(tables)
+        return self._held[1]
+
+    def _without_held(self, tables: Tables) -> Tables:
         trees = {
             source: replace(tree, parent=None) if source in self._until else tree
             for source, tree in tables.trees.items()
@@ -43,6 +51,7 @@ class Parents:
         over = [source for source, until in self._until.items() if until <= now]
         for source in over:
             del self._until[source]
+            self._held = None
         return bool(over)
 
     def next_expiry(self) -> float:
