@@ -56,6 +56,9 @@ class Journal:
 
     def collect(self) -> list[Event]:
         """Everything due: records first, then what may be said once they are committed."""
+        if not (self._unsaved or self._answers or self._staged or self._notices) and not self._handed:
+            self._handed_answers = []
+            return []
         notices: list[Event] = list(self._notices)
         self._notices.clear()
         if self._blocked:

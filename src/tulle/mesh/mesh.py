@@ -171,6 +171,8 @@ class Mesh:
         if known is None:
             return b""
         self._gossip.drain()
+        if not known.queue:
+            return b""
         chunk = bytearray(known.queue.take_raw())
         while len(chunk) < PULL_BYTES:
             item = known.queue.take()
@@ -201,6 +203,8 @@ class Mesh:
     def collect(self) -> list[MeshEvent]:
         """What is to be done and known since the last call."""
         self._gossip.drain()
+        if not (self._events or self._writable):
+            return []
         events: list[MeshEvent] = [*self._events]
         events.extend(Writable(link) for link in self._writable if link in self._links.all)
         self._events.clear()

@@ -70,7 +70,7 @@ class Reconciliation:
         found = []
         for name, channel in self._channels.items():
             for fine in (False, True):
-                if isinstance(channel, Comparable) and (name, fine) in keys:
+                if (name, fine) in keys and isinstance(channel, Comparable):
                     digest = channel.digest(fine, now)
                     raw = name.encode()
                     payload = bytes((fine, len(raw))) + raw + digest

@@ -30,6 +30,8 @@ class Unsaved:
 
     def hand_out(self) -> set[Key]:
         """All is handed out to be written. Returns what was refused before and is written by now."""
+        if not (self._new or self._refused or self._retried or self._handed):
+            return set()
         written, self._retried = self._retried, self._refused
         self._handed = self._new | self._refused
         self._new, self._refused = set(), set()

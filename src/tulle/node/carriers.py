@@ -127,9 +127,8 @@ class Carriers:
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do."""
-        reviews = (course.next_review() for course in self.courses.values())
-        deadlines = (carrier.next_deadline() for carrier in self._carriers.values())
-        return min(min(reviews, default=math.inf), min(deadlines, default=math.inf))
+        reviews = [course.next_review() for course in self.courses.values()]
+        return min(math.inf, *reviews, *[carrier.next_deadline() for carrier in self._carriers.values()])
 
     def kind(self, link: LinkId) -> CarrierKind | None:
         """Which carrier takes the frames of this link."""

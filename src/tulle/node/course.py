@@ -69,5 +69,9 @@ class Course:
         """When ``best`` may have another answer by itself."""
         if self.chosen is None:
             return self._settled_at if self._working else math.inf
-        better = self.offered[: self.offered.index(self.chosen)]
-        return min((self._working.get(carrier, math.inf) for carrier in better), default=math.inf)
+        review = math.inf
+        for carrier in self.offered:
+            if carrier == self.chosen:
+                break
+            review = min(review, self._working.get(carrier, math.inf))
+        return review

@@ -42,6 +42,8 @@ class Ledger:
     def save_addresses(self, ipam: Allocator) -> list[Done | Failed | Note]:
         """Answers of the allocator, which are on disk now or refused."""
         events = ipam.collect()
+        if not events:
+            return []
         saves = [event for event in events if isinstance(event, IpamSave)]
         said: list[Done | Failed | Note] = []
         try:

@@ -158,12 +158,17 @@ class Node:
 
     def next_deadline(self) -> float:
         """When to call ``tick`` next, on the monotonic clock."""
-        deadlines = [part.next_deadline() for part in (self.mesh, self._carriers, self._forwarding)]
-        deadlines += [part.next_deadline() for part in (self.ipam, self.names, self.keys) if part is not None]
-        deadlines += [self.multicast.next_deadline(), self._lingering.next_expiry()]
-        if self._shortcuts is not None:
-            deadlines.append(self._shortcuts.next_deadline())
-        return min(self._tables_due, self._ledger.retry_at, *deadlines)
+        parts = (self.ipam, self.names, self.keys, self._shortcuts)
+        return min(
+            self._tables_due,
+            self._ledger.retry_at,
+            self.mesh.next_deadline(),
+            self._carriers.next_deadline(),
+            self._forwarding.next_deadline(),
+            self.multicast.next_deadline(),
+            self._lingering.next_expiry(),
+            *[part.next_deadline() for part in parts if part is not None],
+        )
 
     def connect(self, targets: Sequence[str], replace: bool, now: Instant) -> None:
         """Connect to these peers (and with ``replace`` to no others). Raises UserError."""

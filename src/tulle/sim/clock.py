@@ -20,11 +20,14 @@ class Clock:
         """How many calls were made."""
         self._calls: list[tuple[float, int, Call, tuple[object, ...]]] = []
         self._count = 0
+        self._now = Instant(0.0, EPOCH)
 
     @property
     def now(self) -> Instant:
         """This moment, by clocks that are right."""
-        return Instant(self.mono, EPOCH + self.mono)
+        if self._now.mono != self.mono:
+            self._now = Instant(self.mono, EPOCH + self.mono)
+        return self._now
 
     def call_at(self, mono: float, call: Call, *arguments: object) -> None:
         """Do this then, or now if that time has passed."""

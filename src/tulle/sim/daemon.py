@@ -112,8 +112,8 @@ class Daemon:
     @property
     def now(self) -> Instant:
         """Both clocks of this host."""
-        now = self._clock.now
-        return Instant(now.mono, now.wall + self._around.wall_offset())
+        now, offset = self._clock.now, self._around.wall_offset()
+        return Instant(now.mono, now.wall + offset) if offset else now
 
     @property
     def ipam(self) -> Allocator:

@@ -1,6 +1,6 @@
 """The shapes of gob values, as plain immutable values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,20 @@ STRING = Basic("string", 6)
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """Named fields in order. At most 127, so that every field step is one byte."""
+    """Named fields in order. At most 127, so that every field step is one byte.
+
+    Everything that is worked out once for a type is looked up by it, so its hash is kept.
+    """
 
     name: str
     fields: tuple[tuple[str, "Type"], ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.name, self.fields)))
         names = [name for name, _ in self.fields]
         if len(set(names)) != len(names) or len(names) > 127:
             raise TypeError(f"struct {self.name}: field names must be unique, at most 127 of them")
