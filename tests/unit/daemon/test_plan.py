@@ -27,3 +27,8 @@ def test_what_an_earlier_daemon_left_stays_as_far_as_this_one_would_do_it(
     options = LaunchOptions(nickname="h", password=password, trusted_subnets=trusted)
     found = Plan.of(options, PeerName(1)).lawful(FOUND)
     assert set(found.routes.values()) == set(found.direct.values()) == kept
+
+
+def test_frames_go_past_the_bridge_unless_told_otherwise() -> None:
+    assert Plan.of(LaunchOptions(nickname="h"), PeerName(1)).bypass
+    assert not Plan.of(LaunchOptions(nickname="h", no_bypass=True), PeerName(1)).bypass
