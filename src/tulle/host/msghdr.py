@@ -101,10 +101,6 @@ class Vectors:
             self._words[2 * number] = address_of(piece)
             self._words[2 * number + 1] = len(piece)
 
-    def at(self, number: int) -> int:
-        """Where the vector of this piece is."""
-        return self.address + number * VECTOR
-
     def join(self, first: int, count: int) -> bytes:
         """So many pieces as they would be sent."""
         end = first + count - 1

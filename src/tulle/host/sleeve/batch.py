@@ -82,13 +82,15 @@ class Batch:
 
     def index(self, at: int) -> int:
         """Which path the datagram with this number in the buffer says it is of; ``NO_INDEX``: too short."""
-        if min(self._stride, self._size - at * self._stride) <= HEADER.size:
+        stride, data = self._stride, self._data
+        if stride <= HEADER.size or self._size - at * stride <= HEADER.size:
             return NO_INDEX
-        place, start = (
-            (self._headers, at * HEADER.size) if self._data is None else (self._data, at * self._stride)
+        found: tuple[int] = (
+            INDEX.unpack_from(self._headers, at * HEADER.size)
+            if data is None
+            else INDEX.unpack_from(data, at * stride)
         )
-        index: int = INDEX.unpack_from(place, start)[0]
-        return index
+        return found[0]
 
     def datagram(self, at: int) -> memoryview:
         """The whole of it."""
@@ -114,7 +116,7 @@ class Batch:
         start = at * HEADER.size
         header = bytes(self._headers[start : start + HEADER.size])
         _, sequence, kind, position, last, padding = HEADER.unpack(header)
-        end = max(at + 1, min(self.count, at + last - position + 1))
+        end = max(at, min(self.count - 1, at + last - position)) + 1
         if end > at + 1 and not (
             self._fits(end) and continues(self._headers[start : end * HEADER.size], position)
         ):

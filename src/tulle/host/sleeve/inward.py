@@ -7,7 +7,7 @@ from typing import Protocol
 from tulle.datapath.sleeve.orders import Count, NativePath
 from tulle.host.sleeve.assembly import Assembly
 from tulle.host.sleeve.batch import Run
-from tulle.host.sleeve.seals import TAG, ReceivingKeys, Seal, broken_seal, nonce
+from tulle.host.sleeve.seals import TAG, ReceivingKeys, broken_seal, nonce
 from tulle.host.sleeve.window import ReplayWindow
 from tulle.host.sleeve.wire import EPOCH_SHIFT, KIND, LENGTH, NUMBERS, SEAL, Kind
 from tulle.host.sleeve.workshop import BUFFER, Opened
@@ -111,7 +111,7 @@ class Inward:
 
 def _unsealed(run: Run, body: memoryview) -> memoryview | None:
     size = len(body) - run.padding
-    if run.kind & SEAL != Seal.NONE or size <= 0 or any(body[size:]):
+    if run.kind & SEAL or size <= 0 or (run.padding and any(body[size:])):
         return None
     return body[:size]
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from tulle.datapath.sleeve.orders import Endpoint
 from tulle.host.msghdr import (
     CONTROL_HEAD,
+    VECTOR,
     WORD,
     Header,
     Memory,
@@ -82,8 +83,8 @@ class Sending:
         for number in range(COUNT):
             at = number * self._slots.control_size
             CONTROL_HEAD.pack_into(self._slots.controls.data, at, length, socket.IPPROTO_UDP, _UDP_SEGMENT)
-        self._endpoint: Endpoint | None = None
-        self._name = b""
+        self._set: list[tuple[Endpoint, int] | None] = [None] * COUNT
+        """Where each slot's message goes, and how long its datagrams are."""
         self._waiting: list[Post] = []
         self.flags = 0
         """For every call: once the network interface has kept one waiting, the next ones do not wait."""
@@ -95,14 +96,9 @@ class Sending:
         """
         endpoint, pieces, first, count, length = post
         slots, number = self._slots, len(self._waiting)
-        if endpoint is not self._endpoint:
-            self._endpoint = endpoint
-            port, ip = endpoint.port.to_bytes(2, "big"), socket.inet_aton(endpoint.ip)
-            self._name = _ADDRESS.pack(socket.AF_INET, port, ip)
-        slots.names.data[number * _ADDRESS.size : (number + 1) * _ADDRESS.size] = self._name
-        slots.point(number, pieces.at(first), count, slots.control_size if length else 0)
-        if length:
-            _SEGMENT.pack_into(slots.controls.data, number * slots.control_size + CONTROL_HEAD.size, length)
+        if self._set[number] != (endpoint, length):
+            self._address(number, endpoint, length)
+        slots.point(number, pieces.address + first * VECTOR, count, slots.control_size if length else 0)
         self._waiting.append(post)
         if number + 1 == COUNT:
             self.flush()
@@ -122,6 +118,13 @@ class Sending:
             if problem:
                 self._failed(problem, waiting[done])
             done += sent if sent > 0 else 1
+
+    def _address(self, number: int, endpoint: Endpoint, length: int) -> None:
+        slots = self._slots
+        port, ip = endpoint.port.to_bytes(2, "big"), socket.inet_aton(endpoint.ip)
+        _ADDRESS.pack_into(slots.names.data, number * _ADDRESS.size, socket.AF_INET, port, ip)
+        _SEGMENT.pack_into(slots.controls.data, number * slots.control_size + CONTROL_HEAD.size, length)
+        self._set[number] = endpoint, length
 
     def went(self, problem: int) -> None:
         """This is how a call of this socket ended."""

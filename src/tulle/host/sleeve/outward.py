@@ -58,8 +58,12 @@ class Outward:
         """
         size = len(frame)
         if size + LENGTH.size + self._tag > self._piece:
-            self.flush()
-            self._large(frame)
+            if self._waiting:
+                self.flush()
+            if self._group:
+                self._large(frame)
+            else:
+                self._whole(frame)
             return
         if size + LENGTH.size > self._room:
             self.flush()
@@ -106,7 +110,7 @@ class Outward:
 
     def _large(self, frame: memoryview) -> None:
         """Send a frame that takes several datagrams: in as many units as the group demands."""
-        if self._group and len(frame) + self._tag > self._group * self._piece:
+        if len(frame) + self._tag > self._group * self._piece:
             found = Superframe.read(frame)
             if found is not None and found.payload + found.gso_size + self._tag <= _MOST_EVEN * self._piece:
                 self._split(found, frame)

@@ -149,7 +149,7 @@ class Sleeve:
     def deliver_here(self, frame: memoryview, peer: PeerName) -> bool:
         """See ``sealed.Outlets``."""
         via = self._short_ids.get(peer)
-        if via is None or self._tap is None or not vnet.is_deliverable(frame):
+        if via is None or not vnet.is_deliverable(frame):
             self.undelivered += 1
             return False
         vnet.readdress(frame, via)
@@ -162,7 +162,7 @@ class Sleeve:
         """See ``paths.Outlets``."""
         ids = self._short_ids
         to, origin, via = ids.get(dst), ids.get(src), ids.get(peer)
-        if to is None or origin is None or via is None or self._tap is None:
+        if to is None or origin is None or via is None:
             self.undelivered += 1
             return False
         prefix = vnet.plain_prefix(to, origin, via, notes)
@@ -185,24 +185,25 @@ class Sleeve:
             dst, _, via = _WAY.unpack_from(frame, _WAY_AT)
             if sealed.active and via != dst and sealed.send(frame):
                 continue
-            if via not in self._by_neighbour and frame[_MAC] == parcels.MAC and sealed.is_ours(frame):
+            path = self._by_neighbour.get(via)
+            if path is not None:
+                self._waiting.add(path)
+                path.frame(frame)
+            elif frame[_MAC] == parcels.MAC and sealed.is_ours(frame):
                 sealed.take(frame)
-                continue
-            self._carry(frame, via)
+            else:
+                self.undelivered += 1
         self._flush()
 
     def pass_on(self, frame: memoryview, neighbour: int) -> None:
         """See ``sealed.Outlets``."""
-        self._carry(frame, neighbour)
-        self.socket.flush()
-
-    def _carry(self, frame: memoryview, neighbour: int) -> None:
         path = self._by_neighbour.get(neighbour)
         if path is None:
             self.undelivered += 1
             return
         self._waiting.add(path)
         path.frame(frame)
+        self.socket.flush()
 
     def _flush(self) -> None:
         self._sealed.flush()
@@ -243,10 +244,10 @@ class Sleeve:
     def settle(self) -> None:
         """Hand the kernel what has come for it. The places where it lies are free then."""
         ready, self._ready = self._ready, []
-        if ready and self._tap is not None:
-            for frame in ready:
-                if not self._tap.write_data(frame) and not self._write_cut(self._tap, bytearray(frame)):
-                    self.undelivered += 1
+        for frame in ready:
+            tap = self._tap
+            if tap is None or not (tap.write_data(frame) or self._write_cut(tap, bytearray(frame))):
+                self.undelivered += 1
         self._shop.opened.clear()
         self._sealed.settle()
 

@@ -120,6 +120,9 @@ class UdpSocket:
         ``together`` of them belong together, and go in one call if that is possible, since then they come in
         one as well. What the kernel would not take is lost, as on any wire.
         """
+        if count <= MOST_SEGMENTS and count * length <= MOST_BYTES:
+            self._sending.post(Post(endpoint, pieces, 0, 2 * count, length if count > 1 else 0))
+            return
         most = min(MOST_SEGMENTS, MOST_BYTES // length)
         most = most // together * together or most
         for start in range(0, count, most):

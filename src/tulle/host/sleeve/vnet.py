@@ -17,7 +17,12 @@ NO_NOTES = bytes(VNET.size)
 PREFIX = VNET.size + TAP_HEADER.size
 """Bytes before the Ethernet frame."""
 
+_LAST_HOP = struct.Struct(">H4xH")
+_LAST_HOP_AT = PREFIX - _LAST_HOP.size
+"""The end of the tap header: which neighbour the frame comes from."""
+
 ETHERNET = 14
+_SHORTEST = PREFIX + ETHERNET
 MAX_FRAME = 65536 + PREFIX + ETHERNET + 8
 """The longest frame that the kernel hands over: IP's limit, and a few more bytes for VLAN tags."""
 
@@ -71,16 +76,16 @@ def read_tap_header(frame: memoryview | bytearray | bytes) -> TapHeader:
 
 def is_deliverable(frame: memoryview | bytearray) -> bool:
     """Whether a frame from a peer is fit for the kernel (which checks further)."""
-    if not PREFIX + ETHERNET <= len(frame) <= MAX_FRAME:
+    if not _SHORTEST <= len(frame) <= MAX_FRAME:
         return False
-    _, gso_type, _, gso_size, _, _ = VNET.unpack_from(frame)
-    return gso_type == 0 or (gso_type & ~_ECN in (TCP4, TCP6, UDP) and gso_size >= _LEAST_SEGMENT)
+    kind = frame[1]
+    return not kind or (kind & ~_ECN in (TCP4, TCP6, UDP) and read_vnet(frame).gso_size >= _LEAST_SEGMENT)
 
 
 def readdress(frame: memoryview | bytearray, via: int) -> None:
     """Write the tap header anew for the kernel: the frame came from the neighbour ``via``."""
-    _, hops_left, dst, src, _, _ = TAP_HEADER.unpack_from(frame, VNET.size)
-    TAP_HEADER.pack_into(frame, VNET.size, DATA, hops_left, dst, src, via, _ADDRESS_FAMILY)
+    frame[VNET.size] = DATA
+    _LAST_HOP.pack_into(frame, _LAST_HOP_AT, via, _ADDRESS_FAMILY)
 
 
 def without_notes(frame: memoryview | bytearray) -> bytes:

@@ -33,4 +33,5 @@ class ReplayWindow:
                 self._words[empty % _WORDS] = 0
             self._top_word = word
         self._words[word % _WORDS] |= 1 << (number & 63)
-        self.next = max(self.next, number + count)
+        if number + count > self.next:
+            self.next = number + count
