@@ -29,7 +29,8 @@ _IFF_VNET_HDR = 0x4000
 _CSUM, _TSO4, _TSO6, _TSO_ECN, _USO4, _USO6 = 0x01, 0x02, 0x04, 0x08, 0x20, 0x40
 _OFFLOADS = _CSUM | _TSO4 | _TSO6 | _TSO_ECN
 _REQUEST = struct.Struct("16sH22x")
-_NO_OFFLOAD = bytes(10)
+_HEAD = 10
+_NO_OFFLOAD = bytes(_HEAD)
 _LARGEST = 70_000
 """Bytes of the biggest frame: 64 KB of packet, and headers."""
 AT_ONCE = 16
@@ -157,13 +158,15 @@ class Tap:
 
     def _sort(self, frames: list[memoryview]) -> list[bytes]:
         """Give data frames away; answers the control frames, without what stands before them."""
-        head = len(_NO_OFFLOAD)
-        data = [frame for frame in frames if len(frame) > head and frame[head] == DATA]
+        data, control = [], []
+        for frame in frames:
+            if len(frame) > _HEAD and frame[_HEAD] == DATA:
+                data.append(frame)
+            else:
+                control.append(bytes(frame[_HEAD:]))
         if data and self._take_data is not None:
             self._take_data(data)
-        if len(data) == len(frames):
-            return []
-        return [bytes(frame[head:]) for frame in frames if len(frame) <= head or frame[head] != DATA]
+        return control
 
     def _drain(self, take: Callable[[bytes], None]) -> bool:
         """Take what waits. True if a control frame was among it.
@@ -178,10 +181,10 @@ class Tap:
             for control in self._sort(frames):
                 controlled = True
                 self._diverted.get(control[0] if control else -1, take)(control)
-            octets += sum(map(len, frames))
             count += len(frames)
             if len(frames) < most:
                 break
+            octets += sum(map(len, frames))
             most = AT_ONCE
         self._alone = count == 1
         return controlled

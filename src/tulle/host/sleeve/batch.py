@@ -25,10 +25,11 @@ class Run(NamedTuple):
     """Datagrams of one unit that came together, ``number`` of them from ``position`` on.
 
     ``body`` is what follows their headers, one after the other. ``header`` is that of the first of them,
-    ``size`` its length in bytes.
+    ``size`` its length in bytes; ``path`` is the receiver's number of the path.
     """
 
     header: bytes
+    path: int
     sequence: int
     kind: int
     position: int
@@ -37,6 +38,14 @@ class Run(NamedTuple):
     number: int
     body: memoryview
     size: int
+
+    @classmethod
+    def alone(cls, datagram: memoryview) -> "Run":
+        """A datagram that is longer than a header."""
+        header = bytes(datagram[: HEADER.size])
+        path, sequence, kind, position, last, padding = HEADER.unpack(header)
+        body, size = datagram[HEADER.size :], len(datagram)
+        return cls(header, path, sequence, kind, position, last, padding, 1, body, size)
 
     def first_header(self) -> bytes:
         """The header of the unit's first datagram, whether or not that is among these."""
@@ -115,7 +124,7 @@ class Batch:
             self._take_apart(self._data)
         start = at * HEADER.size
         header = bytes(self._headers[start : start + HEADER.size])
-        _, sequence, kind, position, last, padding = HEADER.unpack(header)
+        path, sequence, kind, position, last, padding = HEADER.unpack(header)
         end = max(at, min(self.count - 1, at + last - position)) + 1
         if end > at + 1 and not (
             self._fits(end) and continues(self._headers[start : end * HEADER.size], position)
@@ -124,7 +133,7 @@ class Batch:
         piece, rest = self._stride - HEADER.size, self._size - self.count * HEADER.size
         body = self._bodies[at * piece : rest if end == self.count else end * piece]
         size = min(self._stride, self._size - at * self._stride)
-        return Run(header, sequence, kind, position, last, padding, end - at, body, size)
+        return Run(header, path, sequence, kind, position, last, padding, end - at, body, size)
 
     def _measure(self, size: int, stride: int) -> None:
         self._size, self._stride = size, stride

@@ -1,6 +1,6 @@
 """Taking what waits in the socket: superframes several at a time, a lone small datagram as fast as can be."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 from tulle.datapath.sleeve.orders import Endpoint
 from tulle.host.sleeve.batch import Batch
@@ -17,16 +17,25 @@ _TINY = 256
 """Bytes of a datagram with a frame or two."""
 
 
-class Reception:
-    """Gives what it receives to ``take``, with where it came from. ``after`` is called before the same places
-    are filled again."""
+class Taker(Protocol):
+    """What takes what comes."""
 
-    def __init__(
-        self, socket: UdpSocket, take: Callable[[Batch, Endpoint], None], after: Callable[[], None]
-    ) -> None:
+    def take(self, batch: Batch, source: Endpoint) -> None:
+        """Datagrams that came together from there."""
+
+    def take_one(self, datagram: memoryview, source: Endpoint) -> None:
+        """One that came alone: the way that takes the least time."""
+
+    def settle(self) -> None:
+        """The places where they are will be filled again."""
+
+
+class Reception:
+    """Gives what it receives to ``taker``, with where it came from."""
+
+    def __init__(self, socket: UdpSocket, taker: Taker) -> None:
         self._socket = socket
-        self._take = take
-        self._after = after
+        self._taker = taker
         self._batches = [Batch() for _ in range(COUNT)]
         self._bulk = False
         """Whether superframes come."""
@@ -49,14 +58,17 @@ class Reception:
             if received is None:
                 self._alone = count == 1
                 return False
-            if received.size:
-                batch.hold(batch.buffer[: received.size], received.stride)
-                self._take(batch, received.source)
-                self._after()
-            if received.size > _SMALL:
+            size, stride, source = received
+            if size == stride:
+                self._taker.take_one(batch.buffer[:size], source)
+            else:
+                batch.hold(batch.buffer[:size], stride)
+                self._taker.take(batch, source)
+            self._taker.settle()
+            if size > _SMALL:
                 self._alone = False
                 return True
-            if self._alone and received.size <= _TINY:
+            if self._alone and size <= _TINY:
                 return False
         self._alone = False
         return False
@@ -69,9 +81,9 @@ class Reception:
             for batch, received in zip(batches, some, strict=False):
                 if received.size:
                     batch.filled(received.size, received.stride)
-                    self._take(batch, received.source)
+                    self._taker.take(batch, received.source)
                 bulk = bulk or received.size > _SMALL
-            self._after()
+            self._taker.settle()
             if len(some) < len(batches):
                 break
         return bulk

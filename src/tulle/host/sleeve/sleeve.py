@@ -22,13 +22,14 @@ from tulle.datapath.sleeve.orders import (
 from tulle.datapath.tables import ShortId
 from tulle.host.direct import add_reader
 from tulle.host.sleeve import parcels, vnet
-from tulle.host.sleeve.batch import Batch
+from tulle.host.sleeve.batch import Batch, Run
 from tulle.host.sleeve.native import Native
 from tulle.host.sleeve.paths import OtherFormat, Path
 from tulle.host.sleeve.reception import Reception
 from tulle.host.sleeve.sealed import Sealed
 from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.udp import UdpSocket
+from tulle.host.sleeve.wire import HEADER
 from tulle.host.sleeve.workshop import Workshop
 from tulle.host.tap import Tap
 from tulle.mesh.peername import PeerName
@@ -54,7 +55,7 @@ class Sleeve:
         """By paths that are closed."""
         self._clock = clock
         self._shop = Workshop()
-        self._reception = Reception(self.socket, self.take, self.settle)
+        self._reception = Reception(self.socket, self)
         self._tap: Tap | None = None
         self._other: OtherFormat | None = None
         self._report: Callable[[Arrival | Refused], None] | None = None
@@ -206,12 +207,14 @@ class Sleeve:
         self.socket.flush()
 
     def _flush(self) -> None:
-        self._sealed.flush()
+        if self._sealed.active:
+            self._sealed.flush()
         for path in self._waiting:
             path.flush()
         self._waiting.clear()
         self.socket.flush()
-        self.settle()
+        if self._ready:
+            self.settle()
 
     # Datagrams in
 
@@ -221,7 +224,8 @@ class Sleeve:
         self._reception.receive()
         if self._other is not None:
             self._other.settle()
-            self.settle()
+            if self._ready:
+                self.settle()
         return self._reported
 
     def take(self, batch: Batch, source: Endpoint) -> None:
@@ -237,19 +241,30 @@ class Sleeve:
             path.take(run, source)
             at += run.number
 
+    def take_one(self, datagram: memoryview, source: Endpoint) -> None:
+        """Take a datagram that came alone."""
+        if len(datagram) > HEADER.size:
+            run = Run.alone(datagram)
+            path = self._native.get(run.path)
+            if path is not None:
+                path.take(run, source)
+                return
+        self._take_strange(datagram, source)
+
     def _take_strange(self, datagram: memoryview, source: Endpoint) -> None:
         if self._other is None or not self._other.take(datagram, source):
             self.strangers += 1
 
     def settle(self) -> None:
         """Hand the kernel what has come for it. The places where it lies are free then."""
-        ready, self._ready = self._ready, []
-        for frame in ready:
-            tap = self._tap
+        tap = self._tap
+        for frame in self._ready:
             if tap is None or not (tap.write_data(frame) or self._write_cut(tap, bytearray(frame))):
                 self.undelivered += 1
+        self._ready.clear()
         self._shop.opened.clear()
-        self._sealed.settle()
+        if self._sealed.active:
+            self._sealed.settle()
 
     def _write_cut(self, tap: Tap, frame: bytearray) -> bool:
         """Kernels before 6.2 do not take big UDP frames: give them the packets that these would become."""

@@ -103,8 +103,11 @@ class UdpSocket:
         """Send one datagram, which the network may break up unless ``df``; 0, or why the kernel would not."""
         self._sending.flush()
         try:
-            with _NOTHING if df else self._fragments():
+            if df:
                 self._socket.sendto(b"".join(pieces), self._sending.flags, endpoint)
+            else:
+                with self._fragments():
+                    self._socket.sendto(b"".join(pieces), self._sending.flags, endpoint)
         except OSError as error:
             self.unsent += 1
             problem = error.errno or errno.EIO
@@ -181,8 +184,6 @@ class UdpSocket:
         self._force(_SO_SNDBUFFORCE, SEND_BUFFER)
         self._force(_SO_RCVBUFFORCE, RECEIVE_BUFFER)
 
-
-_NOTHING = contextlib.nullcontext()
 
 _ECHOES_OF_SENDING = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMSGSIZE}
 """What a socket may report on receiving, though it speaks of what was sent."""
