@@ -10,7 +10,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from ipaddress import IPv4Interface
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from tulle.daemon.links import Links
 from tulle.daemon.requests import Tickets
 from tulle.datapath.groups.pruning import GroupTables
 from tulle.datapath.sleeve.orders import Arrival, Count, PathId, Refused, SleeveOrder
-from tulle.datapath.tables import Tables
+from tulle.datapath.tables import ShortId, Tables
 from tulle.host.groups_watch import Joined
 from tulle.instant import Instant
 from tulle.ipam.events import Done, Failed
@@ -57,6 +57,9 @@ class DataPath(Protocol):
 
     def sleeve_counts(self) -> Mapping[PathId, Count]:
         """What the sleeve's paths have carried that carried something since this was asked last."""
+
+    def sleeve_relayed(self) -> Set[tuple[ShortId, ShortId]]:
+        """From whom and to whom the sleeve sent frames over a third since this was asked last."""
 
 
 def now() -> Instant:
@@ -219,6 +222,8 @@ class Engine:
             if self._soon is not None:
                 self.pump()  # messages that the node has said must be sent before what was sent is counted
             self.node.counted(self._datapath.sleeve_counts(), now())
+            if relayed := self._datapath.sleeve_relayed():
+                self.node.relayed(relayed, now())
             self.node.tick(now())
             self.pump()
         except Exception:

@@ -14,7 +14,7 @@ from tulle.daemon.identity import bridge_mac
 from tulle.daemon.options import LaunchOptions
 from tulle.datapath.groups.pruning import GroupTables
 from tulle.datapath.sleeve.orders import Arrival, Count, PathId, Refused, SleeveOrder
-from tulle.datapath.tables import CarrierKind, Tables
+from tulle.datapath.tables import CarrierKind, ShortId, Tables
 from tulle.errors import UserError
 from tulle.host import endpoints, sysctl
 from tulle.host.attachments import Attachment
@@ -133,6 +133,10 @@ class Kernel:
     def sleeve_counts(self) -> Mapping[PathId, Count]:
         """What the paths have carried that carried something since this was asked last."""
         return self.sleeve.changed_counts()
+
+    def sleeve_relayed(self) -> Set[tuple[ShortId, ShortId]]:
+        """From whom and to whom the sleeve sent frames over a third since this was asked last."""
+        return self.sleeve.relayed()
 
     def use_groups(self, tables: GroupTables) -> None:
         """Copy multicast by these tables."""

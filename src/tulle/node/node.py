@@ -10,7 +10,7 @@ nothing was ever promised that a crash could forget.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
@@ -130,6 +130,12 @@ class Node:
         """What those paths of the sleeve have carried that carried anything since the last time; before
         ``tick``."""
         self._sleeve.counted(counts, now)
+
+    def relayed(self, ways: Set[tuple[ShortId, ShortId]], now: Instant) -> None:
+        """By the sleeve went frames from somebody to somebody, as these say, whose next stop is a third."""
+        if self._shortcuts is not None:
+            mine = {dst for src, dst in ways if self._named.get(src) == self.mesh.self_name}
+            self._shortcuts.relayed({self._named[dst] for dst in mine if dst in self._named}, now)
 
     def refused(self, refusal: Refused, now: Instant) -> None:
         """The kernel would not send a message of the sleeve's."""

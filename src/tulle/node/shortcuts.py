@@ -4,7 +4,7 @@
 knows. Frames for a peer take its shortcut while that works; otherwise they go over relays, as ever.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 from random import Random
@@ -81,6 +81,11 @@ class Shortcuts:
             if shortcut.path == order.path and shortcut.endpoint != order.endpoint:
                 shortcut.endpoint = order.endpoint
                 self._tell_where(peer, shortcut, now)
+
+    def relayed(self, peers: Set[PeerName], now: Instant) -> None:
+        """Frames from here go to these peers over others; if shortcuts are scarce, they come first."""
+        direct = {peer: self._sleeve.busy_until(shortcut.path) for peer, shortcut in self._paths.items()}
+        self._rendezvous.flowed(peers, direct, now)
 
     def heard(self, news: Met | Parted, now: Instant) -> str | None:
         """A path works, or does no longer; what to write into the log, if it is one of ours."""

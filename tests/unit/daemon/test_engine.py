@@ -16,7 +16,7 @@ from tulle.daemon.names import Names
 from tulle.datapath.groups.pruning import GroupTables
 from tulle.datapath.groups.record import Interest, group_of
 from tulle.datapath.sleeve.orders import Arrival, Count, Endpoint, PathId, Refused, SleeveOrder
-from tulle.datapath.tables import Tables
+from tulle.datapath.tables import ShortId, Tables
 from tulle.errors import StorageError, UserError
 from tulle.host.groups_watch import Joined
 from tulle.instant import Instant
@@ -54,6 +54,9 @@ class FakeDataPath:
 
     def sleeve_counts(self) -> dict[PathId, Count]:
         return self.counts
+
+    def sleeve_relayed(self) -> set[tuple[ShortId, ShortId]]:
+        return set()
 
 
 class Rig:

@@ -274,6 +274,15 @@ def test_parcels_for_others_are_left_alone(host: tuple[Sleeve, Tap]) -> None:
     assert [frame[PREFIX:] for frame in tap.frames] == [parcel[PREFIX:]]
 
 
+def test_who_sends_to_whom_over_a_third_is_remembered_once(host: tuple[Sleeve, Tap]) -> None:
+    sleeve, tap = host
+    assert tap.give is not None
+    for dst, via in ((1, 1), (1, 3), (1, 3)):
+        tap.give([memoryview(bytearray(addressed(SMALL, dst=dst, src=2, via=via)))])
+    assert sleeve.relayed() == {(2, 1)}
+    assert sleeve.relayed() == set()
+
+
 def test_frames_to_a_neighbour_itself_are_not_sealed_twice(host: tuple[Sleeve, Tap]) -> None:
     sleeve, tap = host
     assert tap.give is not None

@@ -4,7 +4,8 @@ import pytest
 
 from sim.nat.internet import Network
 from sim.nat.peers import Host, short_id
-from tulle.datapath.sleeve.orders import Endpoint
+from tulle.datapath.sleeve.native import BUSY_FOR
+from tulle.datapath.sleeve.orders import Count, Endpoint
 from tulle.datapath.tables import sleeve_hop
 from tulle.instant import Instant
 from tulle.mesh.channel import Unicast
@@ -78,6 +79,18 @@ def test_two_peers_find_each_other_by_their_own_addresses(world: World, low: Hos
 def test_who_is_met_at_an_address_of_its_own_is_to_be_dialled_there(world: World, low: Host) -> None:
     world.run(4)
     assert low.mesh.met_at == {HIGH: ("192.168.1.6", 6783)}
+
+
+def test_the_rendezvous_is_told_when_frames_went_where(
+    world: World, low: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run(4)
+    told = []
+    monkeypatch.setattr(low.shortcuts._rendezvous, "flowed", lambda *what: told.append(what))
+    ((path, _),) = low._open.values()
+    low.sleeve.counted({path: Count(5000, 5000, 5000, 0)}, world.now)
+    low.shortcuts.relayed({PeerName(7)}, world.now)
+    assert told == [({PeerName(7)}, {HIGH: world.now.mono + BUSY_FOR}, world.now)]
 
 
 def test_who_is_met_need_not_be_dialled_in_a_hurry(world: World, low: Host) -> None:

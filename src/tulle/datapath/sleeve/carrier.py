@@ -183,6 +183,10 @@ class SleeveCarrier:
         """How it stands with any path."""
         return self._paths[path].conversation.status()
 
+    def busy_until(self, path: PathId) -> float:
+        """When frames last passed by any path, or a few seconds later (monotonic)."""
+        return self._paths[path].conversation.busy_until()
+
     # What other ends see
 
     def observed(self, path: PathId) -> Endpoint | None:

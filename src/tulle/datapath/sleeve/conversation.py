@@ -97,6 +97,9 @@ class Conversation(Protocol):
     def next_deadline(self) -> float:
         """When ``tick`` has something to do (monotonic)."""
 
+    def busy_until(self) -> float:
+        """When frames last passed, or a little later (monotonic); perhaps never, where nobody asks."""
+
     def status(self) -> CarrierStatus:
         """How it stands."""
 

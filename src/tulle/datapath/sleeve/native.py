@@ -153,6 +153,10 @@ class NativeConversation:
 
     # What it is asked
 
+    def busy_until(self) -> float:
+        """At most ``BUSY_FOR`` after the last frame."""
+        return self._busy_until
+
     def status(self) -> CarrierStatus:
         """How it stands."""
         encrypted, rtt = self._setup.encrypted, self._judge.rtt

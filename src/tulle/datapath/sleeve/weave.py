@@ -155,6 +155,10 @@ class WeaveConversation:
         tests = (self._next_fragment_test, self._next_discovery, self._assume_usual_at, self._search.due())
         return min(self._next_heartbeat, self._silent_at(), *tests)
 
+    def busy_until(self) -> float:
+        """Nobody asks: such paths have links, which are not given up for others."""
+        return -inf
+
     def status(self) -> CarrierStatus:
         """See ``Conversation``."""
         encrypted = self._setup.encrypted

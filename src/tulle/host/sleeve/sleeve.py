@@ -2,7 +2,7 @@
 
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from tulle.datapath.sleeve.orders import (
     AimPath,
@@ -38,6 +38,8 @@ _WAY = struct.Struct(">HHH")
 _WAY_AT = vnet.VNET.size + 2
 """Where a frame says by short id whom it is for, from whom, and which neighbour it goes to."""
 _MAC = slice(vnet.PREFIX, vnet.PREFIX + 6)
+_MOST_WAYS = 4096
+"""Pairs of which it is remembered that one sends to the other over a third."""
 _NO_COUNT = Count(0, 0, 0, 0)
 
 
@@ -65,6 +67,7 @@ class Sleeve:
         self._aimed: dict[PathId, ShortId] = {}
         self._by_neighbour: dict[int, Path] = {}
         self._waiting: set[Path] = set()
+        self._relayed: set[tuple[int, int]] = set()
         self._ready: list[bytes | memoryview] = []
         self._names: Mapping[ShortId, PeerName] = {}
         self._short_ids: dict[PeerName, ShortId] = {}
@@ -111,6 +114,11 @@ class Sleeve:
         changed = {path: count for path, count in counts.items() if count != self._counts.get(path)}
         self._counts = counts
         return changed
+
+    def relayed(self) -> Set[tuple[ShortId, ShortId]]:
+        """From whom and to whom frames went over a third since this was asked last; of very many, some."""
+        relayed, self._relayed = self._relayed, set()
+        return {(ShortId(src), ShortId(dst)) for src, dst in relayed}
 
     def counters(self) -> dict[str, int]:
         """What was not carried: datagrams of strangers; those forged, replayed, damaged or late; and frames
@@ -183,9 +191,12 @@ class Sleeve:
     def _send_frames(self, frames: list[memoryview]) -> None:
         sealed = self._sealed
         for frame in frames:
-            dst, _, via = _WAY.unpack_from(frame, _WAY_AT)
-            if sealed.active and via != dst and sealed.send(frame):
-                continue
+            dst, src, via = _WAY.unpack_from(frame, _WAY_AT)
+            if via != dst:
+                if len(self._relayed) < _MOST_WAYS:
+                    self._relayed.add((src, dst))
+                if sealed.active and sealed.send(frame):
+                    continue
             path = self._by_neighbour.get(via)
             if path is not None:
                 self._waiting.add(path)

@@ -15,6 +15,10 @@ PAUSE_SECONDS = 2.0
 """The distance between two attempts with one peer, whoever asks for them."""
 
 
+IDLE_SECONDS = 30.0
+"""A path that is new, or has carried a frame within this time, is not given up for another."""
+
+
 class Talk(Enum):
     """How far the two have come in arranging an attempt."""
 
@@ -59,7 +63,9 @@ class Encounter:
     ``leads``: we make the offers; the other end only asks for them. ``due`` is when we next say something by
     ourselves, ``until`` when we stop waiting for what the talk lacks, ``patience`` when a try counts as
     failed. ``local``: where the peer is in its own network, as it says. ``reachable``: over the mesh.
-    ``pending``: there was a link, but no frames passed by it, when we last looked.
+    ``pending``: there was a link, but no frames passed by it, when we last looked. ``crowded_out``: all
+    shortcuts that we may have were others' when its turn was. ``flowed_at``: when frames last went to the
+    peer, as far as we were told.
     """
 
     peer: PeerName
@@ -78,6 +84,8 @@ class Encounter:
     local: frozenset[Endpoint] = frozenset()
     reachable: bool = True
     pending: bool = False
+    crowded_out: bool = False
+    flowed_at: float = -math.inf
     tries: int = 0
     reason: str = "not tried yet"
     backoff: Backoff = field(default_factory=lambda: Backoff(LONGEST_PAUSE))
@@ -100,6 +108,13 @@ class Encounter:
     def is_under_way(self) -> bool:
         """Whether there is a path, or will be in a moment."""
         return self.path is not Path.NONE or self.talk in (Talk.ANSWERED, Talk.STARTING)
+
+    def is_idle(self, mono: float) -> bool:
+        """Whether there is a path that nobody has used for a while, and that is not new."""
+        since = mono - IDLE_SECONDS
+        if self.path is Path.MET and self.met_at > since:
+            return False
+        return self.path in (Path.MET, Path.LOST) and self.flowed_at <= since
 
     def view(self) -> EncounterView:
         """A picture of it."""

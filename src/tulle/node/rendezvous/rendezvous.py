@@ -8,10 +8,11 @@ patiently, and soon when either end learns of new addresses of its own, or when 
 
 Whoever speaks here comes over the mesh, but may be any peer's voice and lie. So an offer costs a bounded
 amount of work, attempts with one peer keep a distance, and at most ``MAX_SHORTCUTS`` are under way or in use.
+If more are wanted, those go first to whom frames go: they get the place of one that is idle.
 """
 
 import math
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from random import Random
 
@@ -22,11 +23,21 @@ from tulle.mesh.peername import PeerName
 from tulle.mesh.ratelimit import TokenBucket
 from tulle.node.rendezvous.agreement import End, agree, public_key
 from tulle.node.rendezvous.candidates import Whereabouts
-from tulle.node.rendezvous.encounter import PAUSE_SECONDS, Agreed, Encounter, EncounterView, Path, Talk
+from tulle.node.rendezvous.encounter import (
+    IDLE_SECONDS,
+    PAUSE_SECONDS,
+    Agreed,
+    Encounter,
+    EncounterView,
+    Path,
+    Talk,
+)
 from tulle.node.rendezvous.messages import KEY_SIZE, Answer, Go, Message, Nudge, Offer, Origin, decode, encode
 
 CHANNEL = "tulle-rendezvous"
 MAX_SHORTCUTS = 128
+
+CROWDED = f"there are {MAX_SHORTCUTS} shortcuts already"
 
 SETTLE_SECONDS = 1.5
 """A peer that has just come up is dialled first; if that succeeds nothing is to be arranged."""
@@ -166,6 +177,18 @@ class Rendezvous:
         else:
             encounter.due = now.mono + encounter.backoff.wait(self._rng, cheap=True)
 
+    def flowed(self, relayed: Set[PeerName], direct: Mapping[PeerName, float], now: Instant) -> None:
+        """Frames go to these peers over relays now, and went to those by shortcuts, at these times."""
+        for peer, at in {**direct, **dict.fromkeys(relayed, now.mono)}.items():
+            encounter = self._encounters.get(peer)
+            if encounter is None:
+                continue
+            encounter.flowed_at = at
+            if encounter.crowded_out and encounter.leads and peer in relayed:
+                encounter.crowded_out = False
+                encounter.hurry(now.mono)
+                self._deadline = None
+
     def local_endpoints(self, peer: PeerName) -> frozenset[Endpoint]:
         """Where this peer is in its own network, as it says."""
         encounter = self._encounters.get(peer)
@@ -217,8 +240,9 @@ class Rendezvous:
             encounter.due = self._pace.ready_at(mono)
         elif not encounter.leads:
             self._say(encounter, Nudge(), mono)
-        elif self._is_full(encounter):
-            self._rest(encounter, f"there are {MAX_SHORTCUTS} shortcuts already", mono)
+        elif not self._has_room(encounter, mono):
+            encounter.crowded_out = True
+            self._rest(encounter, CROWDED, mono)
         else:
             encounter.talk, encounter.until = Talk.OFFERED, mono + ANSWER_SECONDS
             encounter.attempt = self._rng.getrandbits(64)
@@ -231,7 +255,7 @@ class Rendezvous:
 
     def _offered(self, encounter: Encounter, offer: Offer, mono: float) -> None:
         hasty = mono < encounter.heard_at + PAUSE_SECONDS
-        if encounter.leads or hasty or self._is_full(encounter) or not self._pace.take(mono):
+        if encounter.leads or hasty or not self._pace.take(mono) or not self._has_room(encounter, mono):
             return
         encounter.silence()
         encounter.heard_at = mono
@@ -291,10 +315,23 @@ class Rendezvous:
         if encounter.path is not Path.NONE:
             self._events.append(Part(encounter.peer))
 
-    def _is_full(self, encounter: Encounter) -> bool:
-        others = (other for other in self._encounters.values() if other is not encounter)
-        under_way = sum(other.is_under_way for other in others)
-        return under_way >= MAX_SHORTCUTS
+    def _has_room(self, encounter: Encounter, mono: float) -> bool:
+        """Whether there may be a shortcut to this peer. If frames go to it, an idle one makes room."""
+        others = [other for other in self._encounters.values() if other is not encounter]
+        if sum(other.is_under_way for other in others) < MAX_SHORTCUTS:
+            return True
+        idle = [other for other in others if other.is_idle(mono)]
+        if not idle or mono - encounter.flowed_at > IDLE_SECONDS:
+            return False
+        self._give_up(min(idle, key=lambda other: (other.flowed_at, other.peer)), mono)
+        return True
+
+    def _give_up(self, encounter: Encounter, mono: float) -> None:
+        """Its place is needed for another."""
+        encounter.silence()
+        encounter.path, encounter.met_at, encounter.crowded_out = Path.NONE, math.inf, True
+        self._events.append(Part(encounter.peer))
+        self._rest(encounter, CROWDED, mono)
 
     def _say(self, encounter: Encounter, message: Message, mono: float) -> None:
         encounter.said_at = mono

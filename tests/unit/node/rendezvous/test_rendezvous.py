@@ -13,7 +13,7 @@ from tulle.mesh.channel import Unicast
 from tulle.mesh.peername import PeerName
 from tulle.node.rendezvous.agreement import public_key
 from tulle.node.rendezvous.candidates import Whereabouts
-from tulle.node.rendezvous.encounter import PAUSE_SECONDS, Path
+from tulle.node.rendezvous.encounter import IDLE_SECONDS, PAUSE_SECONDS, EncounterView, Path
 from tulle.node.rendezvous.messages import (
     Answer,
     Candidate,
@@ -458,23 +458,79 @@ def test_a_forged_offer_does_not_end_a_path_that_works(world: World, high: Side)
     assert len(high.introductions) == 1
 
 
-def test_there_are_only_so_many_shortcuts(world: World) -> None:
-    hub = Side(PeerName(1))
-    others = {PeerName(n): Side(PeerName(n)) for n in range(2, MAX_SHORTCUTS + 32)}
-    crowd = World(hub, *others.values())
-    hub.rendezvous.want(others.keys(), set(), set(), crowd.now)
-    for other in others.values():
-        other.rendezvous.want({hub.name}, set(), set(), crowd.now)
-    for _ in range(60):
-        crowd.run(1)
-        for side in crowd.sides.values():
-            for view in side.rendezvous.views():
-                if view.path is Path.TRYING:
-                    side.rendezvous.met(view.peer, crowd.now)
-    met = [view for view in hub.rendezvous.views() if view.path is Path.MET]
-    rest = [view for view in hub.rendezvous.views() if view.path is not Path.MET]
-    assert len(met) == MAX_SHORTCUTS
-    assert all(str(MAX_SHORTCUTS) in view.reason for view in rest)
+class Crowd(World):
+    """A hub, and more peers than it can have shortcuts to; every attempt succeeds."""
+
+    def __init__(self, hub: int = 1) -> None:
+        self.hub = Side(PeerName(hub))
+        others = [Side(PeerName(n)) for n in range(2, MAX_SHORTCUTS + 32)]
+        super().__init__(self.hub, *others)
+        self.hub.rendezvous.want({side.name for side in others}, set(), set(), self.now)
+        for side in others:
+            side.rendezvous.want({self.hub.name}, set(), set(), self.now)
+        self.pass_by(60)
+
+    def pass_by(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.run(1)
+            for side in self.sides.values():
+                for view in side.rendezvous.views():
+                    if view.path is Path.TRYING:
+                        side.rendezvous.met(view.peer, self.now)
+
+    @property
+    def met(self) -> set[PeerName]:
+        return {view.peer for view in self.hub.rendezvous.views() if view.path is Path.MET}
+
+    @property
+    def rest(self) -> list[EncounterView]:
+        return [view for view in self.hub.rendezvous.views() if view.path is not Path.MET]
+
+
+def test_there_are_only_so_many_shortcuts() -> None:
+    crowd = Crowd()
+    assert len(crowd.met) == MAX_SHORTCUTS
+    assert all(str(MAX_SHORTCUTS) in view.reason for view in crowd.rest)
+
+
+@pytest.mark.parametrize("hub", [1, 1000], ids=["leads", "follows"])
+def test_whom_frames_go_to_gets_the_place_of_the_one_that_is_idle_longest(hub: int) -> None:
+    crowd = Crowd(hub)
+    before, wanted = crowd.met, crowd.rest[0].peer
+    crowd.pass_by(40)
+    idle, *others = sorted(before)
+    direct = {peer: crowd.now.mono - 31 - number for number, peer in enumerate(reversed(others))}
+    for _ in range(300):
+        if wanted in crowd.met:
+            break
+        crowd.hub.rendezvous.flowed({wanted}, {**direct, idle: crowd.now.mono - 1000}, crowd.now)
+        crowd.pass_by(1)
+    assert crowd.met == before - {idle} | {wanted}
+    assert [event.peer for _, event in crowd.hub.done if isinstance(event, Part)] == [idle]
+
+
+def test_a_path_that_is_new_or_was_used_just_now_keeps_its_place() -> None:
+    crowd = Crowd()
+    before, wanted = crowd.met, crowd.rest[0].peer
+    crowd.pass_by(40)
+    for _ in range(20):
+        direct = dict.fromkeys(before, crowd.now.mono - IDLE_SECONDS / 2)
+        crowd.hub.rendezvous.flowed({wanted}, direct, crowd.now)
+        crowd.pass_by(1)
+    assert crowd.met == before
+
+
+def test_who_has_no_traffic_takes_no_place() -> None:
+    crowd = Crowd()
+    before = crowd.met
+    crowd.pass_by(600)
+    assert crowd.met == before
+
+
+def test_traffic_with_others_is_of_no_interest(world: World, low: Side) -> None:
+    meet(world)
+    low.rendezvous.flowed({PeerName(77)}, {PeerName(78): 1.0}, world.now)
+    assert low.path is Path.MET
 
 
 def test_the_channel_has_no_state_to_share(world: World, low: Side) -> None:
