@@ -48,10 +48,17 @@ class Widened:
     link: LinkId
 
 
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """This link is new, and no carrier has got frames through: perhaps nobody is there any more."""
+
+    link: LinkId
+
+
 WIDTHS_PACE = 5.0
 """Seconds between two looks for such links."""
 
-Happening = Chosen | Widened | SendFrame | Answered | SendControl | SleeveOrder | Met | Parted
+Happening = Chosen | Doubtful | Widened | SendFrame | Answered | SendControl | SleeveOrder | Met | Parted
 
 
 class Carriers:
@@ -60,7 +67,7 @@ class Carriers:
     def __init__(self, carriers: Sequence[Carrier]) -> None:
         self._carriers = {carrier.name: carrier for carrier in carriers}
         self.courses: dict[LinkId, Course] = {}
-        self._chosen: list[tuple[str, Chosen]] = []
+        self._chosen: list[tuple[str, Chosen | Doubtful]] = []
         self._widths_at = 0.0
 
     def link_up(self, event: LinkUp, short_id: ShortId | None, now: Instant) -> None:
@@ -124,6 +131,8 @@ class Carriers:
         for link, course in self.courses.items():
             if course.next_review() <= now.mono:
                 self._choose(link, "it has worked for a while", now)
+                if course.is_doubtful(now.mono):
+                    self._chosen.append(("", Doubtful(link)))
 
     def next_deadline(self) -> float:
         """When ``tick`` has something to do."""

@@ -15,6 +15,9 @@ TRIAL = 4.0
 LONGEST_TRIAL = 60.0
 GRACE = 1.0
 """Seconds that the best carrier of a new link has; it needs half of that."""
+PROBATION = 3.0
+"""Seconds after which a new link that no carrier works on is doubtful itself: what was cut before a frame has
+passed has never worked, so nobody says that it is lost."""
 MEMORY = 60.0
 """Seconds for which a failure counts."""
 _PARDONED = 2
@@ -35,6 +38,7 @@ class Course:
         self.chosen: str | None = None
         self._favourite = hopeful[0] if hopeful else None
         self._settled_at = now + GRACE
+        self._doubtful_at = now + PROBATION
         self._working: dict[str, float] = {}
         """Since when each may be preferred."""
         self._failures: dict[str, list[float]] = {}
@@ -44,6 +48,7 @@ class Course:
         recent = sum(1 for failed in self._failures.get(carrier, ()) if failed > now - MEMORY)
         trial = min(TRIAL * 2 ** max(0, recent - _PARDONED), LONGEST_TRIAL) if recent else 0.0
         if carrier in self.offered:
+            self._doubtful_at = math.inf
             self._working.setdefault(carrier, now + trial)
 
     def fails(self, carrier: str, now: float) -> None:
@@ -51,6 +56,13 @@ class Course:
         self._working.pop(carrier, None)
         recent = [failed for failed in self._failures.get(carrier, ()) if failed > now - MEMORY]
         self._failures[carrier] = [*recent, now]
+
+    def is_doubtful(self, now: float) -> bool:
+        """Whether no carrier has worked in all of the link's first seconds; it is said once."""
+        if now < self._doubtful_at:
+            return False
+        self._doubtful_at = math.inf
+        return True
 
     def best(self, now: float) -> str | None:
         """Which carrier to use. One that is in use and works has no more to prove."""
@@ -66,9 +78,9 @@ class Course:
         return until - now if until > now and carrier != self.chosen else None
 
     def next_review(self) -> float:
-        """When ``best`` may have another answer by itself."""
+        """When ``best`` or ``is_doubtful`` may have another answer by itself."""
         if self.chosen is None:
-            return self._settled_at if self._working else math.inf
+            return min(self._doubtful_at, self._settled_at if self._working else math.inf)
         review = math.inf
         for carrier in self.offered:
             if carrier == self.chosen:

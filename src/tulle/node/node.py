@@ -42,7 +42,7 @@ from tulle.mesh.events import (
 from tulle.mesh.mesh import Mesh
 from tulle.mesh.peername import PeerName
 from tulle.names.nameserver import Nameserver
-from tulle.node.carriers import Carriers, Chosen, Widened
+from tulle.node.carriers import Carriers, Chosen, Doubtful, Widened
 from tulle.node.events import ForgetPathMtus, Frame, NodeEvent, Note, SleeveDo, UseGroups, UseTables
 from tulle.node.keys import PublicKeys
 from tulle.node.ledger import Commit, Ledger
@@ -290,6 +290,8 @@ class Node:
                     self._events.append(Frame(data))
                 case SendControl(link, tag, payload):
                     self.mesh.send_control(link, self._carriers.index(link, name), tag, payload, now)
+                case Doubtful(link):
+                    self.mesh.set_established(link, False, now)
                 case Widened():
                     self._events.append(ForgetPathMtus())
                 case Answered(short_id):

@@ -5,6 +5,9 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from tulle.mesh.connection import DOUBT_SECONDS
+from tulle.mesh.views import LinkState
+from tulle.node.course import PROBATION
 from tulle.sim.checks import Settle
 from tulle.sim.operations import Crash, Heal, Partition, Reset, Rmpeer, Start
 from tulle.sim.plan import Plan
@@ -12,6 +15,7 @@ from tulle.sim.run import run
 from tulle.sim.scenario import Scenario
 from tulle.sim.scenarios import SCENARIOS
 from tulle.sim.settings import Settings
+from tulle.sim.world import World
 
 
 def failure_of(write: Callable[[Plan], None], seed: int = 0) -> str:
@@ -29,6 +33,20 @@ def test_a_long_cut_is_over_soon_after_it_ended(seed: int) -> None:
         plan.do(Heal(), Settle(60))
 
     assert failure_of(long_cut, seed) == ""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_link_that_is_cut_before_a_frame_has_passed_is_soon_given_up(seed: int) -> None:
+    """No carrier had worked on it, so none said that it was lost, and the kernel took 20 seconds."""
+    world = World(Settings(hosts=2, start_spread=0.0), f"cut at once/{seed}")
+    for number in world.machines:
+        world.start(number)
+    ends = [machine.daemon.node.mesh for machine in world.machines.values() if machine.daemon]
+    while [[view.state for view in mesh.links()] for mesh in ends] != [[LinkState.PENDING]] * 2:
+        world.clock.run_until(world.clock.mono + 0.001)
+    Partition(((1,), (2,))).apply(world)
+    world.clock.run_until(world.clock.mono + PROBATION + DOUBT_SECONDS + 1)
+    assert [mesh.links() for mesh in ends] == [[], []]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -6,8 +6,8 @@ from tulle.datapath.tables import CarrierKind, ShortId
 from tulle.instant import Instant
 from tulle.mesh.events import LinkDown, LinkId, LinkUp
 from tulle.mesh.peername import PeerName
-from tulle.node.carriers import WIDTHS_PACE, Carriers, Chosen, Widened
-from tulle.node.course import GRACE
+from tulle.node.carriers import WIDTHS_PACE, Carriers, Chosen, Doubtful, Widened
+from tulle.node.course import GRACE, PROBATION
 
 NOW = Instant(1.0, 1.0)
 SETTLED = NOW.later(GRACE)
@@ -63,6 +63,16 @@ def test_when_one_falls_silent_the_others_are_looked_at() -> None:
     two.both.link_down(LinkDown(LINK, PEER, "over"), NOW)
     two.fast.events = [Silent(LINK)]
     assert two.choices() == []
+
+
+def test_a_new_link_on_which_nothing_works_is_said_to_be_doubtful() -> None:
+    two = Two()
+    at = NOW.later(PROBATION)
+    assert two.both.next_deadline() <= at.mono
+    two.both.tick(at)
+    assert [event for _, event in two.both.collect(at)] == [Doubtful(LINK)]
+    two.both.tick(at.later(10))
+    assert two.both.collect(at.later(10)) == []
 
 
 def test_a_path_that_has_become_wider_is_noticed() -> None:

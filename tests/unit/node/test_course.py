@@ -3,7 +3,7 @@
 from tulle.datapath.carrier import Neighbour
 from tulle.mesh.events import LinkId
 from tulle.mesh.peername import PeerName
-from tulle.node.course import GRACE, LONGEST_TRIAL, MEMORY, TRIAL, Course
+from tulle.node.course import GRACE, LONGEST_TRIAL, MEMORY, PROBATION, TRIAL, Course
 
 NEAR = Neighbour(LinkId(1), PeerName(2), None, "10.0.0.2", "10.0.0.1", 5, True, False)
 
@@ -77,7 +77,24 @@ def test_a_carrier_that_the_other_end_lacks_is_never_chosen() -> None:
     alone = Course(NEAR, ("slow",), ("slow",), 0.0)
     alone.works("fast", 0.0)
     assert alone.best(0.0) is None
-    assert alone.next_review() == float("inf")
+    assert alone.next_review() == PROBATION
+
+
+def test_a_new_link_on_which_nothing_works_is_doubtful_once() -> None:
+    dead = Course(NEAR, ("fast", "slow"), ("fast", "slow"), 10.0)
+    assert dead.next_review() == 10.0 + PROBATION
+    assert not dead.is_doubtful(9.9 + PROBATION)
+    assert dead.is_doubtful(10.0 + PROBATION)
+    assert not dead.is_doubtful(20.0 + PROBATION)
+    assert dead.next_review() == float("inf")
+
+
+def test_a_link_that_worked_once_is_none_of_those() -> None:
+    both = course()
+    both.fails("fast", 1.0)
+    both.fails("slow", 1.0)
+    assert review(both, 1.0) is None
+    assert not both.is_doubtful(PROBATION)
 
 
 def test_the_best_carrier_of_a_new_link_has_a_moment() -> None:
