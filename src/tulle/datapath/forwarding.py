@@ -78,6 +78,7 @@ class Forwarding:
         self._parents = Parents(self._tables)
         self._ghosts = Ghosts.adopted(self._tables, now.mono)
         self._last = _Memory()
+        self._web = Web({}, ())
 
     @property
     def tables(self) -> Tables:
@@ -93,7 +94,8 @@ class Forwarding:
         self._ghosts.settle({one: name for name, one in picture.short_ids.items()}, reachable)
         if len(reachable) > 1:
             self._ghosts.drop_distant_strangers()
-        self._tables = build(picture, self.ghosts(), self._tables.self_id)
+        self._web = self._web.of(picture.claims, reachable if self._ghosts.known else ())
+        self._tables = build(picture, self.ghosts(), self._web, self._tables.self_id)
         self._parents.changed(self._tables, now.mono)
         return self.tables
 
@@ -139,19 +141,26 @@ class Forwarding:
             )
 
 
-def build(picture: MeshPicture, ghosts: tuple[Ghost, ...], old_self: ShortId | None = None) -> Tables:
-    """The tables for a picture and the ghosts beside it. ``old_self``: our id in what ghosts remember."""
-    return _Builder(picture, ghosts, old_self).tables()
+def build(
+    picture: MeshPicture, ghosts: tuple[Ghost, ...], web: Web, old_self: ShortId | None = None
+) -> Tables:
+    """The tables for a picture and the ghosts beside it, if any with the web of all others' connections.
+
+    ``old_self``: our id in what ghosts remember.
+    """
+    return _Builder(picture, ghosts, web, old_self).tables()
 
 
 class _Builder:
-    def __init__(self, picture: MeshPicture, ghosts: tuple[Ghost, ...], old_self: ShortId | None) -> None:
+    def __init__(
+        self, picture: MeshPicture, ghosts: tuple[Ghost, ...], web: Web, old_self: ShortId | None
+    ) -> None:
         self._picture = picture
         self._ghosts = ghosts
         self._old_self = old_self
         live = {*picture.routes.unicast, picture.me}
         self._ids = {name: one for name, one in picture.short_ids.items() if name in live}
-        self._web = Web(picture.claims, live if ghosts else ())
+        self._web = web
         self._leaves = self._find_leaves()
         self._trees: dict[Place, Tree | None] = {}
 

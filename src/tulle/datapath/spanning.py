@@ -20,17 +20,25 @@ Levels = list[int]
 
 
 class Web:
-    """The connections that both ends claim, among ``live`` peers."""
+    """The connections that both ends claim, among ``live`` peers. It remembers what was searched for."""
 
     def __init__(self, claims: Edges, live: Collection[PeerName]) -> None:
+        self._claims = claims
         self._names = sorted(live)
         self._bit = {name: bit for bit, name in enumerate(self._names)}
+        self._masks: dict[frozenset[PeerName], int] = {}
+        self._levels: dict[int, Levels] = {}
+        self._led: dict[tuple[PeerName, int], frozenset[PeerName]] = {}
         claimed = [self._mask(claims.get(name, ())) for name in self._names]
         self._edges = [
             sum(1 << other for other in bits(mask) if claimed[other] >> bit & 1)
             for bit, mask in enumerate(claimed)
         ]
-        self._levels: dict[PeerName, Levels] = {}
+
+    def of(self, claims: Edges, live: Collection[PeerName]) -> "Web":
+        """The web of these: this one, if nothing has changed."""
+        same = self._bit.keys() == set(live) and self._claims == claims
+        return self if same else Web(claims, live)
 
     def among(self, names: Iterable[PeerName]) -> frozenset[PeerName]:
         """Those that are live."""
@@ -38,14 +46,11 @@ class Web:
 
     def levels(self, source: PeerName) -> Levels:
         """A search from a live peer."""
-        found = self._levels.get(source)
-        if found is None:
-            found = self._levels[source] = self._search(self._mask((source,)))
-        return found
+        return self._searched(1 << self._bit[source])
 
     def levels_beyond(self, start: Iterable[PeerName]) -> Levels:
         """A search from a ghost, whose neighbours are ``start``; it has no level of its own."""
-        return self._search(self._mask(start))
+        return self._searched(self._mask(start))
 
     def first(self, levels: Levels, candidates: Iterable[PeerName]) -> PeerName | None:
         """Which of the candidates is expanded first, and so reaches a leaf that all of them touch."""
@@ -73,8 +78,12 @@ class Web:
 
     def led_by(self, name: PeerName, candidates: Set[PeerName]) -> frozenset[PeerName]:
         """The sources in whose searches this candidate is expanded before all others."""
-        if name not in candidates:
-            return frozenset()
+        key = name, self._mask(candidates)
+        if key not in self._led:
+            self._led[key] = self._find_led(name, candidates) if name in candidates else frozenset()
+        return self._led[key]
+
+    def _find_led(self, name: PeerName, candidates: Set[PeerName]) -> frozenset[PeerName]:
         rivals = [(other < name, self.levels(other)) for other in self.among(candidates) - {name}]
         led = 0
         nearest = [0] * len(rivals)
@@ -88,10 +97,20 @@ class Web:
         return frozenset(self._names[bit] for bit in bits(led))
 
     def _mask(self, names: Iterable[PeerName]) -> int:
-        return sum(1 << self._bit[name] for name in set(names) if name in self._bit)
+        chosen = frozenset(names)
+        mask = self._masks.get(chosen)
+        if mask is None:
+            mask = self._masks[chosen] = sum(1 << self._bit[name] for name in chosen if name in self._bit)
+        return mask
 
     def _lowest(self, mask: int) -> PeerName | None:
         return self._names[next(bits(mask))] if mask else None
+
+    def _searched(self, start: int) -> Levels:
+        levels = self._levels.get(start)
+        if levels is None:
+            levels = self._levels[start] = self._search(start)
+        return levels
 
     def _search(self, start: int) -> Levels:
         edges, levels, reached, frontier = self._edges, [], 0, start

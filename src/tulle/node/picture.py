@@ -28,9 +28,21 @@ class Claims(Mapping[PeerName, frozenset[PeerName]]):
 
     def __init__(self, peers: Mapping[PeerName, PeerSummary]) -> None:
         self._peers = dict(peers)
+        self._found: dict[PeerName, frozenset[PeerName]] = {}
 
     def __getitem__(self, name: PeerName) -> frozenset[PeerName]:
-        return frozenset(link.name for link in self._peers[name].connections if link.established)
+        found = self._found.get(name)
+        if found is None:
+            links = self._peers[name].connections
+            found = self._found[name] = frozenset(link.name for link in links if link.established)
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Claims) and self._peers == other._peers:
+            return True
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __iter__(self) -> Iterator[PeerName]:
         return iter(self._peers)

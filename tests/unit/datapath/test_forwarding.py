@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from datapath.network import Network, ip_of, reached
 from tulle.datapath.forwarding import Forwarding, MeshPicture, build
 from tulle.datapath.ghosts import LIFETIME
+from tulle.datapath.spanning import Web
 from tulle.datapath.tables import MAX_CHILDREN, Hop, ShortId, Tables, Tree, sleeve_hop
 from tulle.instant import Instant
 from tulle.mesh.peername import PeerName
 from tulle.mesh.places import NOWHERE, Place
+
+NO_WEB = Web({}, ())
 
 FULL4 = list(itertools.combinations(range(1, 5), 2))
 
@@ -213,7 +216,7 @@ def test_two_peers_at_one_address_get_one_copy() -> None:
     network = Network([(1, 2), (1, 3)])
     picture = network.picture(1)
     same = {name: Hop(ip_of(2), ip_of(1)) for name in picture.hops}
-    tables = build(replace(picture, hops=same), ())
+    tables = build(replace(picture, hops=same), (), NO_WEB)
     assert len(tables.trees[ShortId(1)].children) == 1
 
 
@@ -229,7 +232,7 @@ def test_two_peers_by_the_sleeve_get_a_copy_each() -> None:
 def test_a_shortcut_takes_what_is_for_its_peer_and_nothing_else() -> None:
     network = Network([(1, 2), (2, 3), (3, 4)])
     far, picture = sleeve_hop(ShortId(3)), network.picture(1)
-    tables = build(replace(picture, shortcuts={PeerName(3): far}), ())
+    tables = build(replace(picture, shortcuts={PeerName(3): far}), (), NO_WEB)
     assert tables.routes[ShortId(3)] == far
     assert tables.routes[ShortId(4)] == network.hop(1, 2)
     assert tables.trees == network.nodes[1].tables.trees
@@ -249,14 +252,14 @@ def test_a_shortcut_leads_to_a_peer_that_the_mesh_has_lost_whatever_relays_come_
 def test_an_established_neighbour_needs_no_shortcut() -> None:
     network = Network([(1, 2), (2, 3)])
     picture = replace(network.picture(1), shortcuts={PeerName(2): sleeve_hop(ShortId(2))})
-    assert build(picture, ()).routes == network.nodes[1].tables.routes
+    assert build(picture, (), NO_WEB).routes == network.nodes[1].tables.routes
 
 
 def test_peers_without_a_short_id_are_left_out() -> None:
     network = Network([(1, 2), (2, 3)])
     picture = network.picture(1)
     ids = {name: one for name, one in picture.short_ids.items() if name != 2}
-    tables = build(replace(picture, short_ids=ids), ())
+    tables = build(replace(picture, short_ids=ids), (), NO_WEB)
     assert set(tables.routes) == {3}
     assert set(tables.trees) == {1, 3}
     assert tables.trees[ShortId(1)].children == ()
