@@ -56,7 +56,7 @@ class Node:
         """What a new daemon does: take over what is there."""
         self.path = open_path(self.host, mtu)
 
-    def container(self, number: int | None = None) -> Container:
+    def container(self, number: int | None = None, *, bypass: bool = True) -> Container:
         """A container with the address 10.1.0.<number>, by default that of the host."""
         number = number or self.number
         made = self.host.container(f"c{number}")
@@ -65,7 +65,8 @@ class Node:
             f"link add {port} type veth peer name tulle0 netns {made.name}",
             f"link set {port} master {BRIDGE} up",
         )
-        self.host.inside(lambda: self.path.bypass.put([socket.if_nametoindex(port)]))
+        if bypass:
+            self.host.inside(lambda: self.path.bypass.put([socket.if_nametoindex(port)]))
         made.run("sysctl", "-qw", "net.ipv6.conf.tulle0.disable_ipv6=1")  # it speaks only when the test does
         made.ip(
             f"link set tulle0 address 02:00:00:00:00:{number:02x} mtu {MTU}",

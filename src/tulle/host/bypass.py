@@ -5,12 +5,12 @@ there when the port is a moment old: a container that ends sooner has nothing to
 """
 
 import asyncio
-import errno
 import logging
 import os
 import re
 import socket
 import struct
+import threading
 from collections.abc import Iterable, Iterator
 
 from tulle.host import netlink
@@ -31,16 +31,17 @@ _NEWLINK = 16
 _LINK = struct.Struct("=BxHiII")
 _NAME, _MASTER = 3, 10
 _INDEX = struct.Struct("=I")
-_GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.EINVAL})
 
 
 class Bypass:
-    """Keeps a program on the containers' ports of a bridge. ``close`` leaves the programs there."""
+    """Puts a program on the containers' ports of a bridge as they come. ``close`` leaves them there."""
 
     def __init__(self, bridge: str, program: int) -> None:
         """``program`` is a descriptor, which belongs to this object."""
         self._bridge = bridge_index(bridge)
         self._program = program
+        self._turn = threading.Lock()
+        """Held while the program is used, in whatever thread, or closed."""
         self._done: set[int] = set()
         self._fresh: set[int] = set()
         self._stirred = asyncio.Event()
@@ -48,11 +49,11 @@ class Bypass:
         self._news: News | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Put the program on all ports that there are, also in place of an older one, and on each new one."""
-        self._news = News(ROUTING, LINKS, self._hear, self._look_at_all)
-        await asyncio.to_thread(self._put_on_all)
+    def start(self) -> None:
+        """See to new ports from now on, in the running event loop, and to those that came meanwhile."""
+        self._news = News(ROUTING, LINKS, self._hear, self._missed)
         self._task = asyncio.get_running_loop().create_task(self._run())
+        self._missed()
 
     def close(self) -> None:
         """Leave the ports as they are. May be called twice."""
@@ -60,9 +61,36 @@ class Bypass:
             self._task.cancel()
         if self._news is not None:
             self._news.close()
-        if self._program >= 0:
-            os.close(self._program)
-            self._program = -1
+        with self._turn:
+            if self._program >= 0:
+                os.close(self._program)
+                self._program = -1
+
+    def put_on_all(self) -> None:
+        """Put the program on every container's port, also in place of an older one. Raises KernelRefused."""
+        with Rtnl() as rtnl:
+            links = rtnl.dump(Request(netlink.GETLINK, 0, {}, [("IFLA_MASTER", self._bridge)]))
+        members = [link for link in links if link.get_attr("IFLA_MASTER") == self._bridge]
+        self.put(
+            link["index"] for link in members if _CONTAINERS.match(link.get_attr("IFLA_IFNAME").encode())
+        )
+
+    def put(self, ports: Iterable[int]) -> None:
+        """Put the program on these ports now, unless they have it. Ports that have gone are no error."""
+        for index in set(ports) - self._done:
+            with self._turn:
+                if self._program < 0:
+                    return
+                try:
+                    ensure_hooks(index)
+                    attach(index, Direction.INGRESS, self._program)
+                except OSError as error:
+                    if _exists(index):
+                        _log.warning(
+                            "port %d is not given what takes its frames past the bridge: %s", index, error
+                        )
+                else:
+                    self._done.add(index)
 
     def _hear(self, data: bytes) -> None:
         gone = removed_links(data)
@@ -73,7 +101,7 @@ class Bypass:
             self._fresh.update(came)
             self._stirred.set()
 
-    def _look_at_all(self) -> None:
+    def _missed(self) -> None:
         self._overlooked = True
         self._stirred.set()
 
@@ -84,25 +112,12 @@ class Bypass:
             self._stirred.clear()
             overlooked, self._overlooked = self._overlooked, False
             fresh, self._fresh = self._fresh, set()
-            await asyncio.to_thread(*((self._put_on_all,) if overlooked else (self.put, fresh)))
-
-    def _put_on_all(self) -> None:
-        try:
-            self.put(_ports(self._bridge))
-        except OSError as error:
-            _log.warning("frames of new containers go over the bridge: the kernel says %s", error)
-
-    def put(self, ports: Iterable[int]) -> None:
-        """Put the program on these ports now, unless they have it. Ports that have gone are no error."""
-        for index in set(ports) - self._done:
             try:
-                ensure_hooks(index)
-                attach(index, Direction.INGRESS, self._program)
+                await (
+                    asyncio.to_thread(self.put_on_all) if overlooked else asyncio.to_thread(self.put, fresh)
+                )
             except OSError as error:
-                if error.errno not in _GONE:
-                    _log.warning("frames of port %d go over the bridge: the kernel says %s", index, error)
-            else:
-                self._done.add(index)
+                _log.warning("frames of new containers go over the bridge: the kernel says %s", error)
 
 
 def joined_links(data: bytes, bridge: int) -> Iterator[int]:
@@ -119,11 +134,8 @@ def joined_links(data: bytes, bridge: int) -> Iterator[int]:
             yield index
 
 
-def _ports(bridge: int) -> list[int]:
-    with Rtnl() as rtnl:
-        links = rtnl.dump(Request(netlink.GETLINK, 0, {}, [("IFLA_MASTER", bridge)]))
-    return [
-        link["index"]
-        for link in links
-        if link.get_attr("IFLA_MASTER") == bridge and _CONTAINERS.match(link.get_attr("IFLA_IFNAME").encode())
-    ]
+def _exists(index: int) -> bool:
+    try:
+        return bool(socket.if_indextoname(index))
+    except OSError:
+        return False

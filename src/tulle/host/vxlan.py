@@ -31,6 +31,7 @@ from tulle.host.tap import Tap
 
 _NAME_LIMIT = 15
 _TAP_MTU = 65000
+_STEP = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class KernelPath:
             await asyncio.to_thread(path._open_lanes)
             path.lanes.start()
             path._configure(bypass=int(bypass))
-            await path.bypass.start()
+            path.bypass.start()
         except BaseException:
             path.close()
             raise
@@ -224,11 +225,11 @@ class KernelPath:
         This one is closed then; it stays fit to be asked if no new one can be made.
         """
         self.tap.close()
+        self.bypass.close()
         before = self._maps.config.get(0) or Config()
         path = await KernelPath.ensure(self.names.bridge, port, mtu, bypass=bool(before.bypass))
         path.apply(self.tables)
         path.groups.apply(self.groups.tables)
-        self.bypass.close()
         self.lanes.close()
         self.groups.close()
         self._maps.close()
@@ -284,6 +285,7 @@ class KernelPath:
             attach(index, Direction.EGRESS, programs.program("from_bridge"))
             attach(index, Direction.INGRESS, programs.program("from_wire"))
             attach(self.tap.ifindex, Direction.INGRESS, programs.program("from_tap"))
+            self.bypass.put_on_all()
             undo.pop_all()
 
     def _adopt(self, keep: Callable[[Tables], Tables]) -> None:
@@ -299,9 +301,12 @@ class KernelPath:
         self.apply(keep(self.tables))
 
     def _configure(self, **changes: Any) -> None:
-        """Change what the programs know, and make void what they remember."""
+        """Change what the programs know, and make void what processors remember.
+
+        The kernel may count up ``moves`` at the same moment: a big step is ahead of that.
+        """
         now = self._maps.config.get(0) or Config()
-        self._maps.config.set(0, now._replace(**changes, moves=(now.moves + 1) & 0xFFFFFFFF))
+        self._maps.config.set(0, now._replace(**changes, moves=(now.moves + _STEP) & 0xFFFFFFFF))
 
     def _forget(self, chosen: Callable[[Place], bool]) -> int:
         return self.forget_macs([mac for mac, place in self._maps.macs.items() if chosen(place)])

@@ -18,7 +18,6 @@
 #define HOP_LIMIT 64            /* outer TTL of a frame that starts here; each relay takes one away */
 #define LOCAL_PLACE 0xffffffff  /* "peer" of a MAC address that lives on this host */
 #define FROM_WIRE 0xffffffff    /* "port" of what came through a tunnel */
-#define AT_PORT 0x80000000      /* or-ed with the port of what is on its way past the bridge */
 #define ANNOUNCED 0x74756c65    /* priority of a frame that the host sends for the container behind port `mark` */
 
 enum carrier { CARRIER_NONE, CARRIER_VXLAN, CARRIER_SLEEVE };
@@ -81,7 +80,7 @@ struct place {
 	__u32 peer;                 /* short id, or LOCAL_PLACE */
 	__u32 seen;                 /* in ticks of 2^30 ns since boot */
 	__u32 port;                 /* of the bridge by which it came, if it lives here */
-	__u32 bypass;               /* from_container is on that port */
+	__u32 bypass;               /* from_container is on that port: frames for it may go past the bridge */
 };
 
 struct hop {
@@ -95,7 +94,7 @@ struct talk {
 	mac_t src, dst;
 	__u64 when;
 	__u32 peer;                 /* where dst lives; of a frame from the wire, where src lives */
-	__u32 port;                 /* of the bridge by which it came, perhaps AT_PORT; FROM_WIRE */
+	__u32 port;                 /* of the bridge by which it came; FROM_WIRE */
 	struct hop hop;             /* towards that peer; not for a frame from the wire */
 	__u32 device;               /* where it goes at once: a lane, or for a frame from the wire a container's port; or 0 */
 };

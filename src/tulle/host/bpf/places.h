@@ -6,6 +6,7 @@
 
 #define NOWHERE 0xfffffffe  /* "peer" of a MAC address that nobody knows */
 #define GUARDED 1           /* ticks (about seconds) in which a MAC address cannot change sides */
+#define FRESH 4             /* ticks since the bridge took a frame from a port, in which others may be taken there past it */
 #define FORGOTTEN 560       /* ticks after which a silent local MAC address counts as unknown: ten minutes */
 
 static __always_inline __u32 ticks(void)
@@ -38,15 +39,6 @@ static __noinline __u32 find(mac_t mac)
 	return place->peer;
 }
 
-/* The container's port behind which a MAC address lives, if frames may go there past the bridge; else 0. */
-static __noinline __u32 port_to(mac_t mac)
-{
-	const struct place *place = bpf_map_lookup_elem(&macs, &mac);
-	const struct config *cfg = our_config();
-
-	return place && cfg && cfg->bypass && place->bypass && place->peer == LOCAL_PLACE ? place->port : 0;
-}
-
 /* Make void what processors remember. */
 static __always_inline void forget_talks(void)
 {
@@ -56,21 +48,40 @@ static __always_inline void forget_talks(void)
 		__sync_fetch_and_add(&cfg->moves, 1);
 }
 
+/* Note that frames for a MAC address that lives behind this port may go there past the bridge. */
+static __always_inline void allow_bypass(mac_t mac, __u32 port)
+{
+	struct place *place = bpf_map_lookup_elem(&macs, &mac);
+
+	if (place && !place->bypass && place->peer == LOCAL_PLACE && place->port == port) {
+		place->bypass = 1;
+		forget_talks();
+	}
+}
+
+/* The container's port behind which a MAC address lives, if frames may go there past the bridge; else 0. Only as long as the
+ * bridge itself takes frames from there: whoever closes the port, or takes it off the bridge, means both directions.
+ */
+static __noinline __u32 port_to(mac_t mac)
+{
+	const struct place *place = bpf_map_lookup_elem(&macs, &mac);
+
+	if (!place || !place->bypass || place->peer != LOCAL_PLACE || ticks() - place->seen > FRESH)
+		return 0;
+	return place->port;
+}
+
 /* Note that this MAC address lives at a peer, or here behind a port of the bridge. False if it was just seen elsewhere and
  * one of the two places is here: then somebody has connected bridges behind our back, and this frame has been here before.
  */
-static __noinline int learn(mac_t mac, __u32 peer, __u32 port, __u32 bypass)
+static __noinline int learn(mac_t mac, __u32 peer, __u32 port)
 {
 	struct place *place = bpf_map_lookup_elem(&macs, &mac);
-	struct place now = { .peer = peer, .seen = ticks(), .port = port, .bypass = bypass };
+	struct place now = { .peer = peer, .seen = ticks(), .port = port };
 
 	if (place && place->peer == peer && place->port == port) {
 		if (place->seen != now.seen)
 			place->seen = now.seen;
-		if (bypass && !place->bypass) {
-			place->bypass = bypass;
-			forget_talks();
-		}
 		return 1;
 	}
 	if (place && (place->peer == LOCAL_PLACE || peer == LOCAL_PLACE) && now.seen - place->seen <= GUARDED)

@@ -106,7 +106,7 @@ int from_bridge(struct __sk_buff *skb)
 		return send_to(skb, cfg, talk);
 	if (dst == SEALED_MAC)
 		return drop(DROP_CONTROL);
-	if (!learn(src, LOCAL_PLACE, port, 0))
+	if (!learn(src, LOCAL_PLACE, port))
 		return drop(DROP_LOOP);
 	peer = group ? NOWHERE : find(dst);
 	if (peer == LOCAL_PLACE)
@@ -118,34 +118,30 @@ int from_bridge(struct __sk_buff *skb)
 	return begin_talk(skb, cfg, talk, &(struct talk){ .src = src, .dst = dst, .when = when, .peer = peer, .port = port });
 }
 
-/* On the ingress of a container's port of the bridge. What it does not send itself goes on into the bridge. */
+/* On the ingress of a container's port of the bridge. The first frame of a talk in each moment goes over the bridge, which so
+ * goes on to know who is where, and may refuse; only if it came through to from_bridge, others follow past the bridge.
+ */
 SEC("tc")
 int from_container(struct __sk_buff *skb)
 {
 	const struct config *cfg = our_config();
 	struct ethhdr *eth = ethernet(skb);
-	__u32 peer, port = skb->ifindex;
+	__u32 port = skb->ifindex;
 	struct talk *talk;
 	mac_t src, dst;
-	__u64 when;
 
 	if (!cfg || !cfg->vx_if || !cfg->bypass || !eth)
 		return TC_ACT_OK;
-	if (is_group(eth->h_dest) || is_group(eth->h_source) || is_zero(eth->h_source))
-		return TC_ACT_OK;
-	if (eth->h_proto == bpf_htons(ETH_P_ARP) || is_router_advert(skb, eth->h_proto))
-		return TC_ACT_OK;
 	src = mac_key(eth->h_source);
 	dst = mac_key(eth->h_dest);
-	when = moment(cfg);
 	talk = talk_slot(src, dst);
-	if (is_known_talk(talk, src, dst, when, AT_PORT | port))
-		return send_to(skb, cfg, talk);
-	peer = find(dst);
-	if (!talk || peer == LOCAL_PLACE || peer == NOWHERE || dst == SEALED_MAC || !learn(src, LOCAL_PLACE, port, 1))
+	if (!is_known_talk(talk, src, dst, moment(cfg), port)) {
+		allow_bypass(src, port);
 		return TC_ACT_OK;
-	return begin_talk(skb, cfg, talk,
-			  &(struct talk){ .src = src, .dst = dst, .when = when, .peer = peer, .port = AT_PORT | port });
+	}
+	if (eth->h_proto == bpf_htons(ETH_P_ARP) || is_router_advert(skb, eth->h_proto))
+		return TC_ACT_OK;
+	return send_to(skb, cfg, talk);
 }
 
 #define PACKET_HOST 0   /* in skb->pkt_type: for the device itself. The tunnel's has made it then: nothing on the wire is for it */
@@ -235,24 +231,43 @@ static __noinline int open_sealed(struct __sk_buff *skb, const struct config *cf
 	return is_by_sleeve(from->remote) ? drop(DROP_CONTROL) : send_by_sleeve(skb, cfg, &header);
 }
 
-/* Into the container behind a port, past the bridge and the port's own queues; without a port, up into the bridge. A mark of
- * the tunnel's packet would choose routes in there, and a packet for others is what the tunnel device took it for.
+/* Into the container behind a port, past the bridge and the port's own queues; without a port, up into the bridge. What the
+ * tunnel's packet was marked with would count in there, and a packet for others is what the tunnel device took it for. A frame
+ * for a port whose container has just gone is lost uncounted.
  */
 static __always_inline int hand_over(struct __sk_buff *skb, __u32 port)
 {
 	if (!port)
 		return TC_ACT_OK;
 	skb->mark = 0;
+	skb->priority = 0;
 	return bpf_skb_change_type(skb, PACKET_HOST) ? drop(DROP_SEND) : bpf_redirect_peer(port, 0);
+}
+
+/* Have the bridge learn where a sender is, of which it gets no frames: by a copy for that sender itself, which it does not send
+ * back to where it came from. Fails if the frame is not what it was.
+ */
+static __noinline long show_to_bridge(struct __sk_buff *skb, const struct config *cfg)
+{
+	__u8 dst[ETH_ALEN], src[ETH_ALEN];
+
+	if (bpf_skb_load_bytes(skb, 0, dst, sizeof(dst)) || bpf_skb_load_bytes(skb, ETH_ALEN, src, sizeof(src)) ||
+	    bpf_skb_store_bytes(skb, 0, src, sizeof(src), 0))
+		return -1;
+	skb->tc_index = TAKEN;
+	if (bpf_clone_redirect(skb, cfg->vx_if, BPF_F_INGRESS))
+		count(DROP_SEND);
+	skb->tc_index = 0;
+	return bpf_skb_store_bytes(skb, 0, dst, sizeof(dst), 0);
 }
 
 /* A frame that this processor has not just seen the like of. */
 static __always_inline int take(struct __sk_buff *skb, const struct config *cfg, mac_t src, mac_t dst, int group,
 				struct talk *talk, const struct arrival *from)
 {
+	struct talk begun = { .src = src, .dst = dst, .peer = from->src, .port = FROM_WIRE };
 	const struct tree *tree = NULL;
 	int unknown;
-	__u32 port;
 
 	if (dst == SEALED_MAC)
 		return open_sealed(skb, cfg, from);
@@ -261,17 +276,18 @@ static __always_inline int take(struct __sk_buff *skb, const struct config *cfg,
 		tree = bpf_map_lookup_elem(&trees, &from->src);
 	if (group && !is_from_parent(tree, from))
 		return TC_ACT_SHOT;
-	if (!learn(src, from->src, 0, 0))
+	if (!learn(src, from->src, 0))
 		return drop(DROP_LOOP);
 	count_received(skb, from->src);
 	if (group || unknown)
 		return spread(skb, cfg, tree, from);
-	port = port_to(dst);
+	begun.when = moment(cfg);
+	begun.device = cfg->bypass ? port_to(dst) : 0;
 	if (talk)
-		*talk = (struct talk){
-			.src = src, .dst = dst, .when = moment(cfg), .peer = from->src, .port = FROM_WIRE, .device = port,
-		};
-	return hand_over(skb, port);
+		*talk = begun;
+	if (begun.device && show_to_bridge(skb, cfg))
+		return drop(DROP_SEND);
+	return hand_over(skb, begun.device);
 }
 
 static __always_inline int deliver(struct __sk_buff *skb, const struct config *cfg, const struct ethhdr *eth,
