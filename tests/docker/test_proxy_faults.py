@@ -51,7 +51,7 @@ def test_the_daemon_is_killed_during_docker_run(client: Client) -> None:
     assert ended(running)[0] != 0
     client.engine.host.relaunch()
     client("start", "torn")
-    assert runs(client, "torn", "sleep")
+    wait_until(lambda: runs(client, "torn", "sleep"), 60, "it was let through the gate")
     assert client.addresses("torn")
     client("rm", "--force", "torn")
 

@@ -14,7 +14,7 @@ import pytest
 
 from lab import Lab, PingStream
 from lab.wait import wait_until
-from netns.vxlan_lab import BRIDGE, MTU, PORT, full_mesh, make_nodes, open_path
+from netns.vxlan_lab import BRIDGE, MTU, PORT, full_mesh, make_nodes, open_path, opened
 from tulle.datapath.tables import ShortId, Tables, Tree
 from tulle.errors import UserError
 from tulle.host.bpf import layout
@@ -106,7 +106,7 @@ def test_a_path_that_is_made_again_leaves_no_descriptor_open(lab: Lab) -> None:
 
     def lose_and_mend() -> None:
         node.host.run("ip", "link", "delete", node.path.names.vxlan)
-        node.path = node.host.inside(lambda: asyncio.run(node.path.made_again(PORT, MTU)))
+        node.path = opened(node.host.inside(lambda: asyncio.run(node.path.made_again(PORT, MTU))))
 
     lose_and_mend()
     before = open_files()
