@@ -39,8 +39,9 @@ the name of a new network is free, whatever its driver.
 {_traffic(result["traffic"])}
 {_crowd(result["crowd"])}
 
-Where Docker runs, the host's iptables see what passes bridges (`net.bridge.bridge-nf-call-iptables`), tulle's
-among them, while the overlay's bridge lies in a namespace of its own: that is the difference in ping.
+Where Docker runs, the host's iptables see what passes bridges (`net.bridge.bridge-nf-call-iptables`). The
+overlay's bridge lies in a namespace of its own; tulle's frames between hosts go
+[past the bridge](concepts/data-path.md#packet-filters-and-tools-at-the-bridge).
 
 ## Features
 
@@ -85,7 +86,7 @@ def _traffic(figures: dict[str, dict[str, float]]) -> str:
     rows = []
     for name, figure in figures.items():
         unit = "" if name.startswith("ping") else ", Gbit/s"
-        cells = " | ".join(f"{figure[system]:.3g}" for system in _OTHERS)
+        cells = " | ".join(f"{figure[side]:.3g}" for side in ("baseline", "ours"))
         rows.append(f"| {name} between containers of two engines{unit} | {cells} |")
     return "\n".join(rows)
 

@@ -128,10 +128,11 @@ def joined_links(data: bytes, bridge: int) -> Iterator[int]:
         family, _type, index, _flags, _change = _LINK.unpack_from(body)
         if family != socket.AF_UNSPEC:
             continue
-        said = dict(attributes(body[_LINK.size :]))
-        named = _CONTAINERS.match(said.get(_NAME, b"").rstrip(b"\0"))
-        if named and said.get(_MASTER) == _INDEX.pack(bridge):
-            yield index
+        for key, value in attributes(body[_LINK.size :]):
+            if key == _NAME and not _CONTAINERS.match(value.rstrip(b"\0")):
+                break
+            if key == _MASTER and value == _INDEX.pack(bridge):
+                yield index
 
 
 def _exists(index: int) -> bool:

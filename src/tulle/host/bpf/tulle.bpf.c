@@ -5,8 +5,8 @@
  * ingress, takes what arrives: passes on what is for another peer, learns where MAC addresses live, copies broadcasts to
  * our children in the tree of their source, and lets the rest up into the bridge. from_tap sends the daemon's own frames.
  * from_container, at a container's port of the bridge, takes what is for one container of another host past the bridge, and
- * what comes from there for such a port goes the same way: bridge and packet filter cost more than all of this. What the
- * bridge is for, to local containers, to all and to those nobody knows, it goes on to do.
+ * what comes from there for such a port goes the same way: bridge and packet filter cost more than all of this. They have the
+ * first frame of each moment, and all that is for local containers, for everybody, or for those whom nobody knows.
  *
  * The VNI is the destination's short id << 12 | the source's, and stays the same over relays, except that each copy of a
  * broadcast names the host it is for.
