@@ -10,7 +10,7 @@ from typing import Any
 
 from tulle.errors import UserError
 from tulle.host import netlink
-from tulle.host.bridge import bridge_index
+from tulle.host.bridge import bridge_index, ports_of
 from tulle.host.container import Container
 from tulle.host.netlink import KernelRefused, Request, Rtnl
 
@@ -121,10 +121,9 @@ def _has_addresses(rtnl: Rtnl, port: Any) -> bool:
 
 
 def _attachments(rtnl: Rtnl, bridge: int) -> Iterator[Attachment]:
-    ports = Request(netlink.GETLINK, 0, {}, [("IFLA_MASTER", bridge)])
-    for port in rtnl.dump(ports):
+    for port in ports_of(rtnl, bridge):
         owner = from_alias(port.get_attr("IFLA_IFALIAS"))
-        if owner is None or port.get_attr("IFLA_MASTER") != bridge:
+        if owner is None:
             continue
         try:
             yield _attachment(rtnl, port, *owner)

@@ -83,6 +83,12 @@ def bridge_index(name: str) -> int:
         raise UserError(f"there is no bridge {name}; {advice}", 503) from None
 
 
+def ports_of(rtnl: Rtnl, bridge: int) -> list[Any]:
+    """The links that are ports of the bridge with this index; none if there is no such bridge."""
+    links = rtnl.dump(Request(netlink.GETLINK, 0, {}, [("IFLA_MASTER", bridge)]))
+    return [link for link in links if link.get_attr("IFLA_MASTER") == bridge]
+
+
 def interface_is(name: str, index: int) -> bool:
     """Whether the interface ``name`` is there and still the one that had this index."""
     try:

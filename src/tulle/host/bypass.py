@@ -13,11 +13,10 @@ import struct
 import threading
 from collections.abc import Iterable, Iterator
 
-from tulle.host import netlink
 from tulle.host.bpf.filters import Direction, attach, ensure_hooks
-from tulle.host.bridge import bridge_index
+from tulle.host.bridge import bridge_index, ports_of
 from tulle.host.monitor import removed_links
-from tulle.host.netlink import Request, Rtnl
+from tulle.host.netlink import Rtnl
 from tulle.host.news import LINKS, ROUTING, News, attributes, messages
 
 _log = logging.getLogger(__name__)
@@ -69,11 +68,8 @@ class Bypass:
     def put_on_all(self) -> None:
         """Put the program on every container's port, also in place of an older one. Raises KernelRefused."""
         with Rtnl() as rtnl:
-            links = rtnl.dump(Request(netlink.GETLINK, 0, {}, [("IFLA_MASTER", self._bridge)]))
-        members = [link for link in links if link.get_attr("IFLA_MASTER") == self._bridge]
-        self.put(
-            link["index"] for link in members if _CONTAINERS.match(link.get_attr("IFLA_IFNAME").encode())
-        )
+            ports = ports_of(rtnl, self._bridge)
+        self.put(port["index"] for port in ports if _CONTAINERS.match(port.get_attr("IFLA_IFNAME").encode()))
 
     def put(self, ports: Iterable[int]) -> None:
         """Put the program on these ports now, unless they have it. Ports that have gone are no error."""
