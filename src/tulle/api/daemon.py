@@ -7,7 +7,7 @@ when the disk would not take it, and RequestCancelled when the container went aw
 cancelled (CancelledError) and must leave no trace: the request is withdrawn and nothing stays allocated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Protocol
@@ -167,6 +167,9 @@ class DaemonApi(Protocol):
 
     async def dns_remove(self, request: NameRequest) -> int:
         """How many of our own records went."""
+
+    async def dns_holders(self) -> Collection[str]:
+        """Every ident with records of ours."""
 
     async def dns_lookup(self, name: str) -> list[IPv4Address]:
         """The live addresses of a name, single label or full; empty if there are none."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, TypeVar
@@ -208,6 +208,10 @@ class Daemon:
     async def dns_remove(self, request: NameRequest) -> int:
         """See DaemonApi."""
         return self._names.remove(request)
+
+    async def dns_holders(self) -> Collection[str]:
+        """See DaemonApi."""
+        return self._names.holders()
 
     async def dns_lookup(self, name: str) -> list[IPv4Address]:
         """See DaemonApi."""

@@ -20,7 +20,7 @@ class Tasks:
 
     def __len__(self) -> int:
         """How many go on."""
-        return len(self._running)
+        return sum(not task.done() for task in self._running)
 
     async def finish(self) -> None:
         """Wait for what goes on."""

@@ -121,6 +121,10 @@ class FakeDaemon:
         await self._asked("dns_remove", request)
         return 2
 
+    async def dns_holders(self) -> list[str]:
+        await self._asked("dns_holders")
+        return ["docker:0"]
+
     async def dns_lookup(self, name: str) -> list[IPv4Address]:
         await self._asked("dns_lookup", name)
         return [IPv4Address("10.32.0.1"), IPv4Address("10.44.0.1")] if name == "web" else []

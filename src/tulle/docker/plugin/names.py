@@ -62,8 +62,8 @@ class ContainerNames:
         self._waiting: set[str] = set()
         self._busy: set[str] = set()
         self._workers = Tasks()
-        self.containers: dict[IPv4Address, str] = {}
-        """Which container Docker gave an address to, by its id; also of addresses that are free again."""
+        self.containers: dict[str, str] = {}
+        """Which container Docker gave the address of an ident to; also of idents that hold none any more."""
 
     def happened(self, event: Event) -> None:
         """A container was connected to a network, or renamed."""
@@ -75,6 +75,23 @@ class ContainerNames:
     def caught_up(self, containers: Sequence[Summary]) -> None:
         """All containers may have changed meanwhile."""
         self._look_at(one.id for one in containers if one.alive)
+
+    async def mend(self, used: Iterable[IPv4Address]) -> None:
+        """Look at containers that use these addresses and have no name: something was missed of them."""
+        if self._daemon.dns is None:
+            return
+        holders = await self._ipam.held()
+        nameless = {holders[address] for address in used if address in holders}
+        nameless.difference_update(await self._daemon.dns_holders())
+        held = set(holders.values())
+        self.containers = {ident: one for ident, one in self.containers.items() if ident in held}
+        known = nameless & self.containers.keys()
+        self._look_at(self.containers[ident] for ident in known)
+        if known != nameless:
+            try:
+                self.caught_up(await self._engine.containers())
+            except EngineUnreachable as error:
+                log.debug("%d names are missing: %s", len(nameless), error)
 
     async def stop(self) -> None:
         """Look at nothing more."""
@@ -116,7 +133,7 @@ class ContainerNames:
             address = IPv4Address(place.address) if place.address else None
             ident = holders.get(address) if address is not None else None
             if ident is not None and address is not None:
-                self.containers[address] = container
+                self.containers[ident] = container
                 await self._set(ident, address, names_of(found, place))
 
     async def _set(self, ident: str, address: IPv4Address, names: Sequence[str]) -> None:

@@ -86,7 +86,7 @@ class Plugin:
         if await asyncio.to_thread(os.path.exists, self._engine.socket):
             await self._listen()
             await asyncio.wait([self._serving.background.spawn(self._welcome())], timeout=FIRST_WELCOME)
-        self._serving.keep_up(SECOND_LOOK)
+        self._serving.keep_up(self._names.mend, SECOND_LOOK)
 
     async def stop(self) -> None:
         """Be gone, and take our own network along where no container uses it."""
@@ -112,14 +112,14 @@ class Plugin:
     async def attached(self) -> list[ContainerReport]:
         """Docker's containers on our networks, by their ids as soon as Docker has told them."""
         holders = await self._ipam.held()
+        idents = ((one, holders.get(one.address.ip, one.ident)) for one in self._serving.driver.endpoints())
         return [
             ContainerReport(
-                container=self._names.containers.get(one.address.ip)
-                or holders.get(one.address.ip, one.ident),
+                container=self._names.containers.get(ident, ident),
                 mac=one.mac,
                 addresses=[str(one.address)],
             )
-            for one in self._serving.driver.endpoints()
+            for one, ident in idents
         ]
 
     async def _listen(self) -> None:

@@ -1,7 +1,8 @@
 """What both plugins serve Docker with: the drivers, on a socket, and the upkeep beside them."""
 
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv4Address
 
 from aiohttp import web
 
@@ -16,6 +17,8 @@ from tulle.host import endpoints
 from tulle.host.endpoints import Endpoint
 from tulle.host.neighbours import Announcer
 from tulle.host.routed import Routed
+
+Mend = Callable[[Sequence[IPv4Address]], Awaitable[None]]
 
 
 class Serving:
@@ -54,9 +57,18 @@ class Serving:
         await self._runner.setup()
         await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
 
-    def keep_up(self, first_pause: float | None = None) -> None:
-        """Free what Docker forgets, now and then; the second time after ``first_pause`` seconds, if given."""
-        self.background.repeat(UPKEEP_INTERVAL, self._upkeep.look, first_pause)
+    def keep_up(self, mend: Mend | None = None, first_pause: float | None = None) -> None:
+        """Free what Docker forgets, now and then; the second time after ``first_pause`` seconds, if given.
+
+        ``mend`` is told of the addresses that are in use each time.
+        """
+
+        async def look() -> None:
+            used = await self._upkeep.look()
+            if mend is not None:
+                await mend(used)
+
+        self.background.repeat(UPKEEP_INTERVAL, look, first_pause)
 
     async def close(self) -> None:
         """Answer no more, and finish what goes on."""

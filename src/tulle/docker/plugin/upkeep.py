@@ -1,11 +1,13 @@
 """Freeing what Docker forgot to give back, as after a crash, and joining what is not at the bridge."""
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 
 from tulle.docker.plugin.driver import Driver
 from tulle.docker.plugin.ipam import Ipam
 from tulle.docker.plugin.networks import Networks
 from tulle.host import endpoints
+from tulle.host.endpoints import Found
 
 UPKEEP_INTERVAL = 60.0
 SECOND_LOOK = 20.0
@@ -27,16 +29,17 @@ class Upkeep:
         self._idle: set[str] = set()
         self._unused: set[IPv4Address] = set()
 
-    async def look(self) -> None:
-        """Once. Raises UserError when the kernel refuses."""
-        found = {one.endpoint.ident: one for one in await endpoints.list_endpoints(self._bridge)}
-        for one in found.values():
+    async def look(self) -> list[IPv4Address]:
+        """Once; the addresses that containers use afterwards. Raises UserError when the kernel refuses.
+
+        A container that took its endpoint during the look may have lost the names that it had just got, and
+        its address is among those in use.
+        """
+        found = await endpoints.list_endpoints(self._bridge)
+        for one in found:
             if not one.joined:
                 await endpoints.join_again(one)
-        idle = {one.ident: one.address.ip for one in self._driver.endpoints()}
-        idle |= {ident: one.endpoint.address.ip for ident, one in found.items()}
-        for ident in (ident for ident, one in found.items() if one.taken):
-            idle.pop(ident, None)
+        idle = self._without_container(found)
         for ident, address in idle.items():
             if ident in self._idle:
                 await self._driver.remove(ident)
@@ -45,6 +48,14 @@ class Upkeep:
                 await self._ipam.unname(address)
         self._idle = set(idle)
         await self._free_unused()
+        after = await endpoints.list_endpoints(self._bridge) if idle else found
+        return [one.endpoint.address.ip for one in after if one.taken]
+
+    def _without_container(self, found: Sequence[Found]) -> dict[str, IPv4Address]:
+        addresses = {one.ident: one.address.ip for one in self._driver.endpoints()}
+        addresses |= {one.endpoint.ident: one.endpoint.address.ip for one in found}
+        taken = {one.endpoint.ident for one in found if one.taken}
+        return {ident: address for ident, address in addresses.items() if ident not in taken}
 
     async def _free_unused(self) -> None:
         used = {one.address.ip for one in self._driver.endpoints()} | self._networks.reserved()

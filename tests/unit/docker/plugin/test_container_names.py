@@ -23,6 +23,7 @@ class FakeEngine:
         self.errors: list[Exception] = []
         self.gates: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
+        self.lists = 0
         self.called = {"first": "web", "second": "db"}
 
     async def request(self, method: str, path: str) -> bytes:
@@ -38,6 +39,10 @@ class FakeEngine:
             {"Name": f"/{called}", "Config": {}, "NetworkSettings": {"Networks": networks}}
         ).encode()
 
+    async def containers(self) -> list[Summary]:
+        self.lists += 1
+        return [Summary(id=one, state="running") for one in ADDRESSES]
+
 
 class FakeNames:
     """The names of the daemon, and who holds which address."""
@@ -52,6 +57,9 @@ class FakeNames:
 
     async def dns_remove(self, request: NameRequest) -> int:
         return len(self.known.pop(str(request.container), ()))
+
+    async def dns_holders(self) -> set[str]:
+        return set(self.known)
 
     async def dns_add(self, request: NameRequest) -> None:
         self.known.setdefault(str(request.container), set()).add(str(request.hostname))
@@ -144,3 +152,34 @@ async def test_stopping_does_not_wait_for_the_engine(watched: ContainerNames, en
     await until(lambda: engine.asked)
     await watched.stop()
     await settled(watched)
+
+
+async def test_a_name_that_was_lost_comes_again(
+    watched: ContainerNames, engine: FakeEngine, daemon: FakeNames
+) -> None:
+    look_at(watched, "first", "second")
+    await settled(watched)
+    del daemon.known["first"]
+    await watched.mend([IPv4Address(address) for address in ADDRESSES.values()])
+    await settled(watched)
+    assert (engine.asked, engine.lists) == (["first", "second", "first"], 0)
+    assert daemon.known == {"first": {"web", "alias"}, "second": {"db", "alias"}}
+
+
+async def test_a_container_that_was_never_heard_of_gets_its_name(
+    watched: ContainerNames, engine: FakeEngine, daemon: FakeNames
+) -> None:
+    await watched.mend([IPv4Address(ADDRESSES["first"])])
+    await settled(watched)
+    assert engine.lists == 1
+    assert daemon.known["first"] == {"web", "alias"}
+
+
+async def test_nothing_is_asked_where_all_have_names(
+    watched: ContainerNames, engine: FakeEngine, daemon: FakeNames
+) -> None:
+    look_at(watched, "first")
+    await settled(watched)
+    await watched.mend([IPv4Address(ADDRESSES["first"]), IPv4Address("10.32.9.9")])
+    await settled(watched)
+    assert (engine.asked, engine.lists) == (["first"], 0)

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 import msgspec
 import pytest
 
-from tulle.api.daemon import DnsService
+from tulle.api.daemon import DnsService, NameRequest
 from tulle.docker.plugin.listing import Listed
 from tulle.docker.plugin.upkeep import Upkeep
 from tulle.errors import UserError
@@ -61,6 +61,23 @@ async def test_what_nobody_uses_goes_at_the_second_look(docker: Docker, upkeep: 
     await docker.driver.stop()
     assert ONE not in docker.links.made
     assert docker.daemon.addresses == set()
+
+
+async def test_one_that_is_started_during_the_look_is_said_to_be_in_use(
+    docker: Docker, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have lost its names: they are looked at once more then."""
+    docker.daemon.dns = DnsService("tulle.internal.", IPv4Address("169.254.53.53"), 53)
+    address = (await docker.call("IpamDriver.RequestAddress", PoolID=await docker.network("n1")))["Address"]
+    await docker.endpoint("n1", ONE, address, BOX)
+
+    async def start(request: NameRequest) -> int:
+        docker.links.taken.add(ONE)  # type: ignore[attr-defined]
+        return 0
+
+    assert await upkeep.look() == []
+    monkeypatch.setattr(docker.daemon, "dns_remove", start)
+    assert await upkeep.look() == [IPv4Address("10.32.0.1")]
 
 
 async def test_what_a_network_reserves_stays(docker: Docker, upkeep: Upkeep) -> None:
