@@ -49,9 +49,13 @@ class DirectSelector(selectors.EpollSelector):
             ready = self._all.poll(timeout, _AT_ONCE)
             for descriptor, _ in ready:
                 serve = self._served.get(descriptor)
-                if serve is None:
-                    others = True
-                elif _run(serve):
+                try:
+                    if serve is None:
+                        others = True
+                    elif serve():
+                        concerned = True
+                except Exception:
+                    log.exception("internal error while frames were carried")
                     concerned = True
             if others:
                 return super().select(0)
@@ -89,11 +93,3 @@ def add_reader(descriptor: int, serve: Serve) -> Callable[[], None]:
 def _end(loop: asyncio.AbstractEventLoop, end: Callable[[int], object], descriptor: int) -> None:
     if not loop.is_closed():
         end(descriptor)
-
-
-def _run(serve: Serve) -> bool:
-    try:
-        return serve()
-    except Exception:
-        log.exception("internal error while frames were carried")
-        return True

@@ -14,6 +14,7 @@ import fcntl
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 
 from tulle.datapath.tapframe import DATA
@@ -39,6 +40,10 @@ _READS_PER_TURN = 64
 _OCTETS_PER_TURN = 1 << 20
 """A turn ends after so much, a millisecond or two: the daemon has other things to do as well."""
 
+PAUSE = 0.0001
+"""Seconds. What comes after such a pause goes on its way before anybody looks for more: somebody may wait for
+it, and rarely is there more."""
+
 TakeData = Callable[[list[memoryview]], None]
 """Takes the data frames of one look: header of offloads, tap header, Ethernet frame, at the beginning of a
 buffer. The bytes are good, and may be overwritten, during the call."""
@@ -60,7 +65,7 @@ class Tap:
         self._take: Callable[[bytes], None] | None = None
         self._take_data: TakeData | None = None
         self._buffers = [room(_LARGEST) for _ in range(AT_ONCE)]
-        self._alone = False
+        self._looked = 0.0
         try:
             flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
             fcntl.ioctl(self._fd, _TUNSETIFF, _REQUEST.pack(name.encode(), flags))
@@ -106,7 +111,7 @@ class Tap:
     def on_frame(self, take: Callable[[bytes], None]) -> None:
         """Call ``take`` for each control frame from now on, in the running event loop."""
         self._take = take
-        self._end_reading = add_reader(self._fd, lambda: self._drain(take))
+        self._end_reading = add_reader(self._fd, self._serve)
 
     def drain(self, take: Callable[[bytes], None]) -> None:
         """Take what is waiting now: before judging who has not answered, hear who has."""
@@ -146,15 +151,21 @@ class Tap:
         """
         found: list[memoryview] = []
         for buffer in self._buffers[:most]:
-            try:
-                size = os.readv(self._fd, (buffer,))
-            except BlockingIOError:
+            frame = self._next(buffer)
+            if frame is None:
                 break
-            except OSError:
-                self._stop_reading()  # somebody removed the interface: nothing will ever come
-                break
-            found.append(buffer[:size])
+            found.append(frame)
         return found
+
+    def _next(self, buffer: memoryview) -> memoryview | None:
+        """The next frame that waits, in this buffer."""
+        try:
+            return buffer[: os.readv(self._fd, (buffer,))]
+        except BlockingIOError:
+            return None
+        except OSError:
+            self._stop_reading()  # somebody removed the interface: nothing will ever come
+            return None
 
     def _sort(self, frames: list[memoryview]) -> list[bytes]:
         """Give data frames away; answers the control frames, without what stands before them."""
@@ -168,23 +179,38 @@ class Tap:
             self._take_data(data)
         return control
 
-    def _drain(self, take: Callable[[bytes], None]) -> bool:
-        """Take what waits. True if a control frame was among it.
+    def _serve(self) -> bool:
+        """Take what waits; after a pause, a single frame of it. True if that was, or had, a control frame."""
+        if time.monotonic() - self._looked < PAUSE:
+            return self._drain(self._take)
+        frame = self._next(self._buffers[0])
+        if frame is None:
+            return False
+        if len(frame) > _HEAD and frame[_HEAD] == DATA:
+            if self._take_data is not None:
+                self._take_data([frame])
+            self._looked = time.monotonic()
+            return False
+        self._give(bytes(frame[_HEAD:]), self._take)
+        return True
 
-        Where frames come one by one, the first goes on its way before anybody looks for a second.
-        """
+    def _drain(self, take: Callable[[bytes], None] | None) -> bool:
+        """Take all that waits, but not for ever. True if a control frame was among it."""
         octets = count = 0
         controlled = False
-        most = 1 if self._alone else AT_ONCE
         while count < _READS_PER_TURN and octets < _OCTETS_PER_TURN:
-            frames = self._look(most)
+            frames = self._look(AT_ONCE)
             for control in self._sort(frames):
                 controlled = True
-                self._diverted.get(control[0] if control else -1, take)(control)
+                self._give(control, take)
             count += len(frames)
-            if len(frames) < most:
+            if len(frames) < AT_ONCE:
                 break
             octets += sum(map(len, frames))
-            most = AT_ONCE
-        self._alone = count == 1
+        self._looked = time.monotonic()
         return controlled
+
+    def _give(self, control: bytes, take: Callable[[bytes], None] | None) -> None:
+        found = self._diverted.get(control[0] if control else -1, take)
+        if found is not None:
+            found(control)

@@ -9,7 +9,7 @@ from tulle.host.sleeve.assembly import Assembly
 from tulle.host.sleeve.batch import Run
 from tulle.host.sleeve.seals import TAG, ReceivingKeys, broken_seal, nonce
 from tulle.host.sleeve.window import ReplayWindow
-from tulle.host.sleeve.wire import EPOCH_SHIFT, KIND, LENGTH, NUMBERS, SEAL, Kind
+from tulle.host.sleeve.wire import EPOCH_SHIFT, HEADER, KIND, LENGTH, NUMBERS, SEAL, Kind
 from tulle.host.sleeve.workshop import BUFFER, Opened
 
 
@@ -63,13 +63,26 @@ class Inward:
         body = run.body if count == total else self._assemble(run, header)
         if body is None:
             return
-        unit = self._open(run, header, body)
+        unit = self._open(header, run.sequence, run.kind, run.padding, body)
         if unit is None:
             self.dropped += total
             return
         self._window.mark(number, total)
         self._received += total
         self._hand_over(run.kind & KIND, unit, taker)
+
+    def open(self, datagram: memoryview, sequence: int, kind: int, padding: int) -> memoryview | None:
+        """The unit of a single datagram of this path, with what its header says; None if it is dropped."""
+        number, unit = sequence & NUMBERS, None
+        if self._window.is_fresh(number):
+            header = bytes(datagram[: HEADER.size])
+            unit = self._open(header, sequence, kind, padding, datagram[HEADER.size :])
+        if unit is None:
+            self.dropped += 1
+            return None
+        self._window.mark(number)
+        self._received += 1
+        return unit
 
     def _assemble(self, run: Run, header: bytes) -> memoryview | None:
         """What follows the headers of the unit, if it is complete now."""
@@ -79,15 +92,17 @@ class Inward:
             self.dropped += run.number
             return None
 
-    def _open(self, run: Run, header: bytes, sealed: memoryview) -> memoryview | None:
+    def _open(
+        self, header: bytes, sequence: int, kind: int, padding: int, sealed: memoryview
+    ) -> memoryview | None:
         """The unit; None if it is not what the other end sent."""
         if self._keys is None:
-            return _unsealed(run, sealed)
-        epoch, seal = run.sequence >> EPOCH_SHIFT, run.kind & SEAL
+            return _unsealed(kind, padding, sealed)
+        epoch, seal = sequence >> EPOCH_SHIFT, kind & SEAL
         now = self._clock()
         aead = self._keys.aead(epoch, seal, now)
-        size = len(sealed) - run.padding - TAG
-        if aead is None or not 0 <= size <= BUFFER or any(sealed[size + TAG :]):
+        size = len(sealed) - padding - TAG
+        if aead is None or not 0 <= size <= BUFFER or (padding and any(sealed[size + TAG :])):
             return None
         opened = self._opened.take(size)
         try:
@@ -109,9 +124,9 @@ class Inward:
             taker.message_came(bytes(parts[0]))
 
 
-def _unsealed(run: Run, body: memoryview) -> memoryview | None:
-    size = len(body) - run.padding
-    if run.kind & SEAL or size <= 0 or (run.padding and any(body[size:])):
+def _unsealed(kind: int, padding: int, body: memoryview) -> memoryview | None:
+    size = len(body) - padding
+    if kind & SEAL or size <= 0 or (padding and any(body[size:])):
         return None
     return body[:size]
 

@@ -85,7 +85,7 @@ class Sending:
             CONTROL_HEAD.pack_into(self._slots.controls.data, at, length, socket.IPPROTO_UDP, _UDP_SEGMENT)
         self._set: list[tuple[Endpoint, int] | None] = [None] * COUNT
         """Where each slot's message goes, and how long its datagrams are."""
-        self._waiting: list[Post] = []
+        self.waiting: list[Post] = []
         self.flags = 0
         """For every call: once the network interface has kept one waiting, the next ones do not wait."""
 
@@ -95,20 +95,20 @@ class Sending:
         Its bytes must stay as they are until ``COUNT`` more were posted, or ``flush`` was called.
         """
         endpoint, pieces, first, count, length = post
-        slots, number = self._slots, len(self._waiting)
+        slots, number = self._slots, len(self.waiting)
         if self._set[number] != (endpoint, length):
             self._address(number, endpoint, length)
         slots.point(number, pieces.address + first * VECTOR, count, slots.control_size if length else 0)
-        self._waiting.append(post)
+        self.waiting.append(post)
         if number + 1 == COUNT:
             self.flush()
 
     def flush(self) -> None:
         """Send what was posted."""
-        waiting = self._waiting
+        waiting = self.waiting
         if not waiting:
             return
-        self._waiting = []
+        self.waiting = []
         done = 0
         while done < len(waiting):
             at, count = self._slots.address + done * _SIZE, len(waiting) - done

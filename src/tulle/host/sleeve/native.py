@@ -25,7 +25,7 @@ class Native:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
-        self._peer = format.peer
+        self.peer = format.peer
         self._outlets = outlets
         self._outward = Outward(format, outlets.socket, shop, clock)
         self._inward = Inward(format, shop.opened, clock)
@@ -34,7 +34,9 @@ class Native:
         self.aim = self._outward.aim
         self.message = self._outward.message
         self.frame = self._outward.frame
+        self.alone = self._outward.alone
         self.flush = self._outward.flush
+        self.open = self._inward.open
 
     def take(self, run: Run, source: Endpoint) -> None:
         """Datagrams of this path came from there."""
@@ -50,7 +52,7 @@ class Native:
 
     def frame_came(self, frame: memoryview) -> None:
         """See ``inward.Taker``."""
-        self._outlets.deliver(frame, self._peer)
+        self._outlets.deliver(frame, self.peer)
 
     def message_came(self, message: bytes) -> None:
         """See ``inward.Taker``."""

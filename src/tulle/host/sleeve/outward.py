@@ -13,6 +13,8 @@ from tulle.host.sleeve.workshop import ALIGN, BUFFER, Layout, Workshop
 LEAST_SIZE = 400
 """Bytes of UDP payload. Every IPv4 path passes as much, and a superframe fits into 255 such datagrams."""
 
+_FRAME = int(Kind.FRAME)
+
 _MOST_EVEN = 48
 """Datagrams of a unit whose padding, less than five bytes for each, the header's one byte can always say."""
 
@@ -70,6 +72,22 @@ class Outward:
             self._room = self._piece - self._tag
         self._waiting.append(bytes(frame))
         self._room -= size + LENGTH.size
+
+    def alone(self, frame: memoryview) -> None:
+        """Send a frame that comes while none wait: if it is small, at once, by the way that takes the least
+        time."""
+        if len(frame) + LENGTH.size + self._tag > self._piece:
+            self.frame(frame)
+            return
+        number = self.sent
+        self.sent = number + 1
+        keys = self._keys
+        if keys is None:
+            self._socket.send((HEADER.pack(self._index, number, _FRAME, 0, 0, 0), frame), self._endpoint)
+            return
+        aead = keys.aead(number, self._clock())
+        header = HEADER.pack(self._index, keys.epoch << EPOCH_SHIFT | number, _FRAME | keys.seal, 0, 0, 0)
+        self._socket.send((header, aead.encrypt(nonce(header), frame, header)), self._endpoint)
 
     def flush(self) -> None:
         """Send what waits, together in one datagram."""

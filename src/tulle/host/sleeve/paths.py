@@ -35,6 +35,9 @@ class Path(Protocol):
         Whether it goes at once or with others at ``flush`` is the path's choice.
         """
 
+    def alone(self, frame: memoryview) -> None:
+        """The same for one that comes while none wait; ``flush`` need not follow."""
+
     def flush(self) -> None:
         """Send what waits: the TAP has no more for now."""
 

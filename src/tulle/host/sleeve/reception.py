@@ -1,11 +1,13 @@
 """Taking what waits in the socket: superframes several at a time, a lone small datagram as fast as can be."""
 
+import time
 from typing import Protocol
 
 from tulle.datapath.sleeve.orders import Endpoint
 from tulle.host.sleeve.batch import Batch
 from tulle.host.sleeve.messages import COUNT
 from tulle.host.sleeve.udp import UdpSocket
+from tulle.host.tap import PAUSE
 
 _AT_MOST = 16
 """Times up to 64 KB; then the daemon's other work has its turn."""
@@ -39,38 +41,36 @@ class Reception:
         self._batches = [Batch() for _ in range(COUNT)]
         self._bulk = False
         """Whether superframes come."""
-        self._alone = False
-        """Whether small datagrams come one by one."""
+        self._looked = 0.0
 
     def receive(self) -> None:
         """Take what waits, but not for ever."""
-        self._bulk = self._receive_many() if self._bulk else self._receive_singly()
+        lone = time.monotonic() - self._looked > PAUSE
+        self._bulk = self._receive_many() if self._bulk else self._receive_singly(lone)
+        self._looked = time.monotonic()
 
-    def _receive_singly(self) -> bool:
+    def _receive_singly(self, lone: bool) -> bool:
         """The way that takes the least time for a single small datagram. True if larger things come.
 
-        After one that came alone, and is followed by another such one, nobody looks for more: what it brings
-        about, like an answer that waits in the TAP, comes first.
+        Where a tiny one comes after a pause, nobody looks for more: what it brings about, like an answer that
+        waits in the TAP, comes first.
         """
-        batch = self._batches[0]
-        for count in range(_AT_MOST):
+        batch, taker = self._batches[0], self._taker
+        for _ in range(_AT_MOST):
             received = self._socket.receive_one(batch.buffer)
             if received is None:
-                self._alone = count == 1
                 return False
             size, stride, source = received
             if size == stride:
-                self._taker.take_one(batch.buffer[:size], source)
+                taker.take_one(batch.buffer[:size], source)
             else:
                 batch.hold(batch.buffer[:size], stride)
-                self._taker.take(batch, source)
-            self._taker.settle()
+                taker.take(batch, source)
+            taker.settle()
             if size > _SMALL:
-                self._alone = False
                 return True
-            if self._alone and size <= _TINY:
+            if lone and size <= _TINY:
                 return False
-        self._alone = False
         return False
 
     def _receive_many(self) -> bool:

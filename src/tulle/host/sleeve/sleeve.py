@@ -29,7 +29,7 @@ from tulle.host.sleeve.reception import Reception
 from tulle.host.sleeve.sealed import Sealed
 from tulle.host.sleeve.segments import packets
 from tulle.host.sleeve.udp import UdpSocket
-from tulle.host.sleeve.wire import HEADER
+from tulle.host.sleeve.wire import HEADER, KIND, Kind
 from tulle.host.sleeve.workshop import Workshop
 from tulle.host.tap import Tap
 from tulle.mesh.peername import PeerName
@@ -38,6 +38,7 @@ _WAY = struct.Struct(">HHH")
 _WAY_AT = vnet.VNET.size + 2
 """Where a frame says by short id whom it is for, from whom, and which neighbour it goes to."""
 _MAC = slice(vnet.PREFIX, vnet.PREFIX + 6)
+_FRAME = int(Kind.FRAME)
 _MOST_WAYS = 4096
 """Pairs of which it is remembered that one sends to the other over a third."""
 _NO_COUNT = Count(0, 0, 0, 0)
@@ -190,6 +191,8 @@ class Sleeve:
 
     def _send_frames(self, frames: list[memoryview]) -> None:
         sealed = self._sealed
+        if len(frames) == 1 and self._send_alone(frames[0]):
+            return
         for frame in frames:
             dst, src, via = _WAY.unpack_from(frame, _WAY_AT)
             if via != dst:
@@ -206,6 +209,16 @@ class Sleeve:
             else:
                 self.undelivered += 1
         self._flush()
+
+    def _send_alone(self, frame: memoryview) -> bool:
+        """Send the one frame that there is the shortest way. False if it does not go to a neighbour."""
+        dst, _, via = _WAY.unpack_from(frame, _WAY_AT)
+        path = self._by_neighbour.get(via)
+        if via != dst or path is None:
+            return False
+        path.alone(frame)
+        self.socket.flush()
+        return True
 
     def pass_on(self, frame: memoryview, neighbour: int) -> None:
         """See ``sealed.Outlets``."""
@@ -255,10 +268,15 @@ class Sleeve:
     def take_one(self, datagram: memoryview, source: Endpoint) -> None:
         """Take a datagram that came alone."""
         if len(datagram) > HEADER.size:
-            run = Run.alone(datagram)
-            path = self._native.get(run.path)
+            index, sequence, kind, position, last, padding = HEADER.unpack_from(datagram)
+            path = self._native.get(index)
             if path is not None:
-                path.take(run, source)
+                if position or last or kind & KIND != _FRAME:
+                    path.take(Run.alone(datagram), source)
+                    return
+                frame = path.open(datagram, sequence, kind, padding)
+                if frame is not None:
+                    self.deliver(frame, path.peer)
                 return
         self._take_strange(datagram, source)
 

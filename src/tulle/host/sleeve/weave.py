@@ -145,6 +145,11 @@ class WeaveTraffic:
             if not self._add(packet, src, dst):
                 return
 
+    def alone(self, frame: memoryview) -> None:
+        """See ``paths.Path``."""
+        self.frame(frame)
+        self.flush()
+
     def flush(self) -> None:
         """See ``paths.Path``."""
         room = self._size - overhead(self._sealed)
