@@ -1,11 +1,9 @@
 """Frames between containers and other hosts go past the bridge; the others do not."""
 
-import asyncio
 import contextlib
 import re
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +12,10 @@ import pytest
 
 from lab import Container, Host, Lab
 from lab.wait import wait_until
-from netns.vxlan_lab import BRIDGE, MTU, PORT, Node, Postman, connect, full_mesh, make_nodes, opened, transfer
+from netns.living import Living
+from netns.vxlan_lab import BRIDGE, MTU, PORT, Node, Postman, connect, full_mesh, make_nodes, transfer
 from tulle.host.bpf.filters import Direction, attached
 from tulle.host.bpf.layout import Counter
-from tulle.host.vxlan import KernelPath
 
 AMOUNT = 20_000_000
 
@@ -39,30 +37,12 @@ def watch(host: Host) -> Callable[[], int]:
 
 @contextmanager
 def living(node: Node, *, bypass: bool = True) -> Iterator[None]:
-    """The data path of a host with an event loop, as a daemon has one."""
-    node.path.close()
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: node.host.inside(loop.run_forever))
-    thread.start()
-
-    async def work() -> KernelPath:
-        return opened(await KernelPath.ensure(BRIDGE, PORT, MTU, bypass=bypass))
-
-    async def close() -> None:
-        node.path.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
+    """A host with the data path of a daemon."""
+    one = Living(node, bypass=bypass)
     try:
-        node.path = asyncio.run_coroutine_threadsafe(work(), loop).result(60)
         yield
     finally:
-        asyncio.run_coroutine_threadsafe(close(), loop).result(60)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        one.end()
 
 
 def program(node: Node, port: str) -> int | None:

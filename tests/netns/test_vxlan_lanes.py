@@ -1,70 +1,19 @@
 """Lanes on real kernels: busy neighbours get one, frames go by it, nothing is lost as it comes and goes."""
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
 from lab import Lab, PingStream
 from lab.wait import wait_until
-from netns.vxlan_lab import BRIDGE, MTU, PORT, Node, connect, full_mesh, make_nodes, opened, transfer
+from netns.living import Living
+from netns.vxlan_lab import BRIDGE, MTU, PORT, Node, connect, full_mesh, make_nodes, transfer
 from tulle.host import lane_device
 from tulle.host.bpf.layout import Counter
-from tulle.host.vxlan import KernelPath
 
-Result = TypeVar("Result")
 AMOUNT = 50_000_000
-
-
-async def look_often(path: KernelPath) -> None:
-    while True:
-        path.look()
-        await asyncio.sleep(1)
-
-
-class Living:
-    """The event loop of a daemon: a thread in the host's namespace."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=lambda: node.host.inside(self.loop.run_forever))
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
-
-    def open(self) -> None:
-        """Start keeping lanes, as a new daemon would."""
-
-        async def work() -> KernelPath:
-            path = opened(await KernelPath.ensure(BRIDGE, PORT, MTU))
-            path.tap.on_frame(lambda frame: None)
-            self._looking = asyncio.create_task(look_often(path))
-            return path
-
-        self.node.path = self.run(work())
-
-    def close(self) -> None:
-        async def work() -> None:
-            self._looking.cancel()
-            self.node.path.close()
-
-        self.run(work())
-
-    def end(self) -> None:
-        async def rest() -> None:
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
-            await asyncio.sleep(0)
-
-        self.run(rest())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
 
 
 @pytest.fixture
@@ -73,9 +22,7 @@ def live() -> Iterator[Callable[[Node], Living]]:
     made: list[Living] = []
 
     def start(node: Node) -> Living:
-        node.path.close()
         made.append(Living(node))
-        made[-1].open()
         return made[-1]
 
     yield start
