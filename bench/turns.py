@@ -30,6 +30,6 @@ def beside(ours: Measure, baseline: Measure, rounds: int = ROUNDS) -> dict[str, 
     return {**medians(values), "ratio": statistics.median(ratios)}
 
 
-def take_turns(variants: Mapping[str, Measure]) -> dict[str, float]:
+def take_turns(variants: Mapping[str, Measure], rounds: int = ROUNDS) -> dict[str, float]:
     """The median of each variant, measured in turns."""
-    return medians(in_turns(variants))
+    return medians(in_turns(variants, rounds))
