@@ -113,6 +113,18 @@ class Tap:
         self._take = take
         self._end_reading = add_reader(self._fd, self._serve)
 
+    def take_one(self) -> bool:
+        """Give away the next frame that waits, if there is one. True if it was a control frame."""
+        frame = self._next(self._buffers[0])
+        if frame is None:
+            return False
+        if len(frame) > _HEAD and frame[_HEAD] == DATA:
+            if self._take_data is not None:
+                self._take_data([frame])
+            return False
+        self._give(bytes(frame[_HEAD:]), self._take)
+        return True
+
     def drain(self, take: Callable[[bytes], None]) -> None:
         """Take what is waiting now: before judging who has not answered, hear who has."""
         self._drain(take)
@@ -181,18 +193,11 @@ class Tap:
 
     def _serve(self) -> bool:
         """Take what waits; after a pause, a single frame of it. True if that was, or had, a control frame."""
-        if time.monotonic() - self._looked < PAUSE:
+        now = time.monotonic()
+        if now - self._looked < PAUSE:
             return self._drain(self._take)
-        frame = self._next(self._buffers[0])
-        if frame is None:
-            return False
-        if len(frame) > _HEAD and frame[_HEAD] == DATA:
-            if self._take_data is not None:
-                self._take_data([frame])
-            self._looked = time.monotonic()
-            return False
-        self._give(bytes(frame[_HEAD:]), self._take)
-        return True
+        self._looked = now
+        return self.take_one()
 
     def _drain(self, take: Callable[[bytes], None] | None) -> bool:
         """Take all that waits, but not for ever. True if a control frame was among it."""

@@ -74,11 +74,7 @@ class Outward:
         self._room -= size + LENGTH.size
 
     def alone(self, frame: memoryview) -> None:
-        """Send a frame that comes while none wait: if it is small, at once, by the way that takes the least
-        time."""
-        if len(frame) + LENGTH.size + self._tag > self._piece:
-            self.frame(frame)
-            return
+        """Send a small frame that comes while none wait. See ``paths.Path``."""
         number = self.sent
         self.sent = number + 1
         keys = self._keys

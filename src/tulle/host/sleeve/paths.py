@@ -18,6 +18,9 @@ from tulle.host.sleeve.udp import UdpSocket
 from tulle.host.sleeve.vnet import NO_NOTES
 from tulle.mesh.peername import PeerName
 
+SMALL = 256
+"""Bytes of a frame with its headers that no path has to cut."""
+
 
 class Path(Protocol):
     """An open path. All calls come from the event loop, and none of them waits."""
@@ -36,7 +39,7 @@ class Path(Protocol):
         """
 
     def alone(self, frame: memoryview) -> None:
-        """The same for one that comes while none wait; ``flush`` need not follow."""
+        """Send a frame of up to ``SMALL`` bytes at once, while none wait: it is single, and urgent."""
 
     def flush(self) -> None:
         """Send what waits: the TAP has no more for now."""

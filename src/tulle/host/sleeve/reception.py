@@ -43,18 +43,21 @@ class Reception:
         """Whether superframes come."""
         self._looked = 0.0
 
-    def receive(self) -> None:
-        """Take what waits, but not for ever."""
-        lone = time.monotonic() - self._looked > PAUSE
-        self._bulk = self._receive_many() if self._bulk else self._receive_singly(lone)
+    def receive(self) -> bool:
+        """Take what waits, but not for ever. True if that was a tiny datagram after a pause.
+
+        Then nobody has looked for more: what it brings about, like an answer in the TAP, comes first.
+        """
+        now = time.monotonic()
+        pause, self._looked = now - self._looked, now
+        if not self._bulk:
+            return self._receive_singly(pause > PAUSE)
+        self._bulk = self._receive_many()
         self._looked = time.monotonic()
+        return False
 
     def _receive_singly(self, lone: bool) -> bool:
-        """The way that takes the least time for a single small datagram. True if larger things come.
-
-        Where a tiny one comes after a pause, nobody looks for more: what it brings about, like an answer that
-        waits in the TAP, comes first.
-        """
+        """The way that takes the least time for a single small datagram. See ``receive``."""
         batch, taker = self._batches[0], self._taker
         for _ in range(_AT_MOST):
             received = self._socket.receive_one(batch.buffer)
@@ -68,9 +71,10 @@ class Reception:
                 taker.take(batch, source)
             taker.settle()
             if size > _SMALL:
-                return True
-            if lone and size <= _TINY:
+                self._bulk = True
                 return False
+            if lone and size <= _TINY:
+                return True
         return False
 
     def _receive_many(self) -> bool:

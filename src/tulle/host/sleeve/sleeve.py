@@ -24,7 +24,7 @@ from tulle.host.direct import add_reader
 from tulle.host.sleeve import parcels, vnet
 from tulle.host.sleeve.batch import Batch, Run
 from tulle.host.sleeve.native import Native
-from tulle.host.sleeve.paths import OtherFormat, Path
+from tulle.host.sleeve.paths import SMALL, OtherFormat, Path
 from tulle.host.sleeve.reception import Reception
 from tulle.host.sleeve.sealed import Sealed
 from tulle.host.sleeve.segments import packets
@@ -159,10 +159,9 @@ class Sleeve:
     def deliver_here(self, frame: memoryview, peer: PeerName) -> bool:
         """See ``sealed.Outlets``."""
         via = self._short_ids.get(peer)
-        if via is None or not vnet.is_deliverable(frame):
+        if via is None or not vnet.readdress(frame, via):
             self.undelivered += 1
             return False
-        vnet.readdress(frame, via)
         self._ready.append(frame)
         return True
 
@@ -191,7 +190,7 @@ class Sleeve:
 
     def _send_frames(self, frames: list[memoryview]) -> None:
         sealed = self._sealed
-        if len(frames) == 1 and self._send_alone(frames[0]):
+        if len(frames) == 1 and len(frames[0]) <= SMALL and self._send_alone(frames[0]):
             return
         for frame in frames:
             dst, src, via = _WAY.unpack_from(frame, _WAY_AT)
@@ -211,13 +210,12 @@ class Sleeve:
         self._flush()
 
     def _send_alone(self, frame: memoryview) -> bool:
-        """Send the one frame that there is the shortest way. False if it does not go to a neighbour."""
+        """Send the one small frame that there is the shortest way. False if it goes to no neighbour."""
         dst, _, via = _WAY.unpack_from(frame, _WAY_AT)
         path = self._by_neighbour.get(via)
         if via != dst or path is None:
             return False
         path.alone(frame)
-        self.socket.flush()
         return True
 
     def pass_on(self, frame: memoryview, neighbour: int) -> None:
@@ -245,7 +243,8 @@ class Sleeve:
     def receive(self) -> bool:
         """Take what waits in the socket, but not for ever. True if there was something to report."""
         self._reported = False
-        self._reception.receive()
+        if self._reception.receive() and self._tap is not None and self._tap.take_one():
+            self._reported = True  # what comes out of the TAP at once may be the answer
         if self._other is not None:
             self._other.settle()
             if self._ready:
@@ -276,7 +275,7 @@ class Sleeve:
                     return
                 frame = path.open(datagram, sequence, kind, padding)
                 if frame is not None:
-                    self.deliver(frame, path.peer)
+                    (self.deliver if self._sealed.active else self.deliver_here)(frame, path.peer)
                 return
         self._take_strange(datagram, source)
 

@@ -17,6 +17,7 @@ NO_NOTES = bytes(VNET.size)
 PREFIX = VNET.size + TAP_HEADER.size
 """Bytes before the Ethernet frame."""
 
+_KIND_AT = VNET.size
 _LAST_HOP = struct.Struct(">H4xH")
 _LAST_HOP_AT = PREFIX - _LAST_HOP.size
 """The end of the tap header: which neighbour the frame comes from."""
@@ -74,18 +75,19 @@ def read_tap_header(frame: memoryview | bytearray | bytes) -> TapHeader:
     return TapHeader._make(TAP_HEADER.unpack_from(frame, VNET.size))
 
 
-def is_deliverable(frame: memoryview | bytearray) -> bool:
-    """Whether a frame from a peer is fit for the kernel (which checks further)."""
+def readdress(frame: memoryview | bytearray, via: int) -> bool:
+    """Write the tap header anew for the kernel: the frame came from the neighbour ``via``.
+
+    False if a frame from a peer is not fit for the kernel (which checks further).
+    """
     if not _SHORTEST <= len(frame) <= MAX_FRAME:
         return False
     kind = frame[1]
-    return not kind or (kind & ~_ECN in (TCP4, TCP6, UDP) and read_vnet(frame).gso_size >= _LEAST_SEGMENT)
-
-
-def readdress(frame: memoryview | bytearray, via: int) -> None:
-    """Write the tap header anew for the kernel: the frame came from the neighbour ``via``."""
-    frame[VNET.size] = DATA
+    if kind and (kind & ~_ECN not in (TCP4, TCP6, UDP) or read_vnet(frame).gso_size < _LEAST_SEGMENT):
+        return False
+    frame[_KIND_AT] = DATA
     _LAST_HOP.pack_into(frame, _LAST_HOP_AT, via, _ADDRESS_FAMILY)
+    return True
 
 
 def without_notes(frame: memoryview | bytearray) -> bytes:
