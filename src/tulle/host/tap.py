@@ -34,6 +34,8 @@ _HEAD = 10
 _NO_OFFLOAD = bytes(_HEAD)
 _LARGEST = 70_000
 """Bytes of the biggest frame: 64 KB of packet, and headers."""
+_SMALL = 256
+"""Bytes; frames of a transfer are bigger, except those that acknowledge others."""
 AT_ONCE = 16
 """Frames in one look."""
 _READS_PER_TURN = 64
@@ -66,6 +68,8 @@ class Tap:
         self._take_data: TakeData | None = None
         self._buffers = [room(_LARGEST) for _ in range(AT_ONCE)]
         self._looked = 0.0
+        self._bulk = False
+        """Whether big frames come, which are taken together."""
         try:
             flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
             fcntl.ioctl(self._fd, _TUNSETIFF, _REQUEST.pack(name.encode(), flags))
@@ -113,11 +117,19 @@ class Tap:
         self._take = take
         self._end_reading = add_reader(self._fd, self._serve)
 
-    def take_one(self) -> bool:
-        """Give away the next frame that waits, if there is one. True if it was a control frame."""
+    def take_answer(self) -> bool:
+        """Give away the frame that waits, if there is one and big ones do not come. True: a control frame."""
+        return not self._bulk and self._take_one()
+
+    def hurry(self) -> None:
+        """Much is going on: what comes next is not alone."""
+        self._looked = time.monotonic()
+
+    def _take_one(self) -> bool:
         frame = self._next(self._buffers[0])
         if frame is None:
             return False
+        self._bulk = len(frame) > _SMALL
         if len(frame) > _HEAD and frame[_HEAD] == DATA:
             if self._take_data is not None:
                 self._take_data([frame])
@@ -194,10 +206,10 @@ class Tap:
     def _serve(self) -> bool:
         """Take what waits; after a pause, a single frame of it. True if that was, or had, a control frame."""
         now = time.monotonic()
-        if now - self._looked < PAUSE:
+        if self._bulk or now - self._looked < PAUSE:
             return self._drain(self._take)
         self._looked = now
-        return self.take_one()
+        return self._take_one()
 
     def _drain(self, take: Callable[[bytes], None] | None) -> bool:
         """Take all that waits, but not for ever. True if a control frame was among it."""
@@ -209,9 +221,10 @@ class Tap:
                 controlled = True
                 self._give(control, take)
             count += len(frames)
+            octets += sum(map(len, frames))
             if len(frames) < AT_ONCE:
                 break
-            octets += sum(map(len, frames))
+        self._bulk = octets > count * _SMALL
         self._looked = time.monotonic()
         return controlled
 

@@ -243,8 +243,12 @@ class Sleeve:
     def receive(self) -> bool:
         """Take what waits in the socket, but not for ever. True if there was something to report."""
         self._reported = False
-        if self._reception.receive() and self._tap is not None and self._tap.take_one():
-            self._reported = True  # what comes out of the TAP at once may be the answer
+        lone, tap = self._reception.receive(), self._tap
+        if tap is not None:
+            if not lone:
+                tap.hurry()
+            elif tap.take_answer():  # what comes out of the TAP at once may be one
+                self._reported = True
         if self._other is not None:
             self._other.settle()
             if self._ready:
