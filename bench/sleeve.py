@@ -11,7 +11,7 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -37,6 +37,7 @@ GOALS = {
     "small udp": {"plain": 0.20},
 }
 """Ratio to the hosts themselves, at least."""
+RELAY = str(Path(__file__).resolve().parent / "relay.py")
 PING_GOAL = 0.25
 """Milliseconds that the sleeve may add to the median round trip."""
 
@@ -78,9 +79,12 @@ def run() -> dict[str, Any]:
                 {name: lambda one=one: _tcp(one, 1) for name, one in ends.items() if name != "plain"}
             )
         _set_offloads(hosts, True)
-        for what, measure in (("small udp, packets/s", _small_udp), ("ping p50, ms", _ping)):
-            figures[what] = _take_turns(
-                {name: lambda one=one, measure=measure: measure(one) for name, one in ends.items()}
+        figures["small udp, packets/s"] = _take_turns(
+            {name: lambda one=one: _small_udp(one) for name, one in ends.items()}
+        )
+        with _bare_relay(hosts) as bare:
+            figures["ping p50, ms"] = _take_turns(
+                {name: lambda one=one: _ping(one) for name, one in {**ends, "bare relay": bare}.items()}
             )
     return {"figures": figures, "lines": _lines(figures)}
 
@@ -119,6 +123,22 @@ def _containers(lab: Lab, pair: list[Host]) -> Ends:
     wait_until(lambda: client.pings(address), 30, "the containers talk")
     assert " sleeve " in pair[0].view("connections"), "the sleeve carries the frames"
     return Ends(client, server, address)
+
+
+@contextlib.contextmanager
+def _bare_relay(hosts: list[Host]) -> Iterator[Ends]:
+    """Two hosts between which ``relay`` carries frames, beside the daemons."""
+    one, other = hosts[:2]
+    with contextlib.ExitStack() as stack:
+        for host, peer in ((one, other), (other, one)):
+            relay = host.start(sys.executable, "-SE", RELAY, "bare", str(peer.address))
+            stack.callback(relay.wait)
+            stack.callback(relay.kill)
+            wait_until(
+                lambda host=host: "bare" in host.run("ip", "-br", "link").stdout, 10, "the TAP is there"
+            )
+            host.ip(f"address add 10.98.0.{host.number}/24 dev bare", "link set bare up")
+        yield Ends(one, other, IPv4Address("10.98.0.0") + other.number)
 
 
 def _take_turns(variants: Mapping[str, Measure]) -> dict[str, dict[str, float]]:
@@ -197,8 +217,12 @@ def _lines(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[tup
             )
             lines.append((what, f"{one['ratio']:.2f}", f"at least {goal:.2f}", one["ratio"] >= goal))
     pings = figures["ping p50, ms"]
+    bare = pings["bare relay"]["value"] - pings["hosts"]["value"]
     for variant in ("plain", "sealed"):
         added = pings[variant]["value"] - pings["hosts"]["value"]
-        what = f"sleeve, {variant}, ping p50: milliseconds more than between hosts"
+        what = (
+            f"sleeve, {variant}, ping p50: milliseconds more than between hosts"
+            f" (the barest relay in Python: {bare:.2f})"
+        )
         lines.append((what, f"{added:.2f}", f"at most {PING_GOAL}", added <= PING_GOAL))
     return lines
