@@ -119,7 +119,7 @@ class Tap:
 
     def take_answer(self) -> bool:
         """Give away the frame that waits, if there is one and big ones do not come. True: a control frame."""
-        return not self._bulk and self._take_one()
+        return not self._bulk and self._take is not None and self._take_one()
 
     def hurry(self) -> None:
         """Much is going on: what comes next is not alone."""
