@@ -132,9 +132,12 @@ class Topology:
         return True
 
     def connect(self, connection: ConnectionSummary) -> None:
-        """We have this connection now (in place of an earlier one to the same peer)."""
+        """We have this connection now (in place of an earlier one to the same peer).
+
+        They stand in order of names, so that whoever is told only changes has the same.
+        """
         others = [known for known in self.me.connections if known.name != connection.name]
-        self._amend(connections=(*others, connection))
+        self._amend(connections=tuple(sorted((*others, connection), key=lambda known: known.name)))
 
     def disconnect(self, peer: PeerName) -> None:
         """We have no connection to this peer any more."""
@@ -142,13 +145,10 @@ class Topology:
 
     def establish(self, peer: PeerName, established: bool) -> bool:
         """Frames pass on our connection to this peer, or no longer do; False if that was known."""
-        before = self.me.connections
-        after = tuple(
-            replace(known, established=established) if known.name == peer else known for known in before
-        )
-        if after == before:
+        known = next((known for known in self.me.connections if known.name == peer), None)
+        if known is None or known.established == established:
             return False
-        self._amend(connections=after)
+        self.connect(replace(known, established=established))
         return True
 
     def set_short_id(self, short_id: int) -> None:
