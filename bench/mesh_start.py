@@ -1,7 +1,7 @@
 """A cluster started at once: how long until everybody is connected to everybody, and what the gossip costs.
 
-Run as root: ``python bench/mesh_start.py [COUNT]``. Real daemons, one in each network namespace, all told of
-the first one only. The clock starts when the last of them answers.
+Run as root: ``python bench/mesh_start.py [COUNT...]``. Real daemons, one in each network namespace, all told
+of the first one only. The clock starts when the last of them answers.
 """
 
 import http.client
@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from lab.host import Host
 from lab.lab import Lab
 
+COUNTS = (20, 40)
 GIVE_UP = 300.0
 SHOW = ("ip", "-json", "link", "show", "eth0")
 COUNTERS = """
@@ -32,7 +33,12 @@ table inet bench {
 """
 
 
-def run(count: int = 20) -> dict[str, float]:
+def run() -> dict[str, Any]:
+    """Clusters of each size, one after the other."""
+    return {"sizes": [measure(count) for count in COUNTS]}
+
+
+def measure(count: int) -> dict[str, float]:
     """Seconds from the last answer to the full mesh, bytes of TCP until then (all hosts together)."""
     with Lab() as lab:
         hosts = lab.make_hosts(count)
@@ -105,10 +111,10 @@ def _bytes_sent(host: Host) -> int:
 
 
 def main() -> None:
-    """Print one table."""
-    result = run(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
-    for name, value in result.items():
-        print(f"{name:>10}  {value:,.2f}")
+    """Print a table for each size."""
+    for count in map(int, sys.argv[1:] or COUNTS):
+        for name, value in measure(count).items():
+            print(f"{name:>10}  {value:,.2f}")
 
 
 if __name__ == "__main__":
