@@ -1,15 +1,17 @@
 """A cluster started at once: how long until everybody is connected to everybody, and what the gossip costs.
 
 Run as root: ``python bench/mesh_start.py [COUNT...]``. Real daemons, one in each network namespace, all told
-of the first one only. The clock starts when the last of them answers.
+of the first one only. The clock starts when the last of them answers. When that was, and when each had
+everybody, is read in their logs: reports of so many peers, asked for again and again, would cost the machine
+more than what is measured.
 """
 
-import http.client
 import json
-import socket
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from lab.lab import Lab
 
 COUNTS = (20, 40)
 GIVE_UP = 300.0
+_READY = re.compile(r"^(?P<at>\S+ \S+) INFO .* is ready on port (?P<what>\d+)$", re.MULTILINE)
+_CARRIES = re.compile(r"^(?P<at>\S+ \S+) INFO frames to (?P<what>[0-9a-f:]+)\(.*\) go by ", re.MULTILINE)
+"""What a daemon says of a peer when the connection is established."""
 SHOW = ("ip", "-json", "link", "show", "eth0")
 COUNTERS = """
 table inet bench {
@@ -45,16 +50,19 @@ def measure(count: int) -> dict[str, float]:
         _introduce(hosts)
         for host in hosts:
             host.run("nft", "-f", "-", text=COUNTERS)
-        began = time.monotonic()
+        began = datetime.now()
         for host in hosts:
             host.begin_launch(*(() if host is hosts[0] else (hosts[0],)))
-        answered = _wait(hosts, lambda report: bool(report["Ready"]))
-        meshed = _wait(hosts, lambda report: _established(report) == count - 1)
+        answered = _wait(hosts, lambda log: _moment(_READY, 1, log))
+        meshed = _wait(hosts, lambda log: _moment(_CARRIES, count - 1, log))
         sent = sum(_bytes_sent(host) for host in hosts)
+        for host in hosts:
+            established = _established(host.report())
+            assert established == count - 1, f"{host.short} lost some of its connections again"
     return {
         "daemons": count,
-        "answer_s": answered - began,
-        "mesh_s": max(0.0, meshed - answered),
+        "answer_s": (answered - began).total_seconds(),
+        "mesh_s": max(0.0, (meshed - answered).total_seconds()),
         "tcp_bytes": sent,
     }
 
@@ -76,29 +84,27 @@ def _introduce(hosts: Sequence[Host]) -> None:
         )
 
 
-def _wait(hosts: Sequence[Host], done: Any) -> float:
-    """When all hosts were seen to be ``done``. One is asked at a time: answers take work from daemons."""
+def _wait(hosts: Sequence[Host], moment: Callable[[str], datetime | None]) -> datetime:
+    """The latest of all hosts' moments, by their logs."""
     deadline = time.monotonic() + GIVE_UP
+    found = []
     for host in hosts:
-        while not (report := _report(host)) or not done(report):
+        while (at := moment(host.log.read_text())) is None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{host.short} did not get there in {GIVE_UP:.0f} s")
             time.sleep(0.2)
-    return time.monotonic()
+        found.append(at)
+    return max(found)
 
 
-def _report(host: Host) -> Any:
-    connection = http.client.HTTPConnection("localhost")
-    connection.sock = socket.socket(socket.AF_UNIX)
-    try:
-        connection.sock.connect(str(host.socket_path))
-        connection.request("GET", "/report", headers={"Accept": "application/json"})
-        answer = connection.getresponse()
-        return json.loads(answer.read()) if answer.status == 200 else None
-    except OSError:
-        return None
-    finally:
-        connection.close()
+def _moment(line: re.Pattern[str], count: int, log: str) -> datetime | None:
+    """When a log had so many different lines of this kind."""
+    seen = set()
+    for match in line.finditer(log):
+        seen.add(match["what"])
+        if len(seen) == count:
+            return datetime.fromisoformat(match["at"])
+    return None
 
 
 def _established(report: Any) -> int:
