@@ -18,7 +18,6 @@ from tulle.mesh.peername import PeerName, format_name
 from tulle.mesh.summary import ConnectionSummary, PeerSummary
 
 ME, *OTHERS = (PeerName(0x020000000000 + number) for number in range(1, 6))
-TULLE = {"TopologyPush": "true", "PeerRecords": "1", "PeerChanges": "1"}
 ADDRESSES = (
     "10.0.0.2:6783",
     "10.0.0.3:40000",
@@ -52,7 +51,6 @@ class Life:
             "ConnID": str(number + 1),
             "ShortID": str(self.source.number(2) % 4096),
             "Overlays": "fastdp sleeve",
-            **(TULLE if self.source.number() % 2 else {}),
         }
         ip = f"10.0.0.{number + 2}"
         if self.mesh.accepted(link, (ip, 40000), ("10.0.0.1", 6783), self.now):
@@ -95,7 +93,7 @@ class Life:
         src, dst = self.source.pick((ME, *OTHERS)), self.source.pick((ME, *OTHERS))
         kind = self.source.number() % 5
         told = self.peers()
-        payloads = {"topology": encode_topology(told), descriptions.CHANNEL: self.short(told)}
+        payloads = {"topology": encode_topology(told), descriptions.CHANNEL: Descriptions({}).encode(told)}
         payload = payloads.get(channel) or self.source.piece()
         if kind == 0:
             return Heartbeat()
@@ -106,17 +104,6 @@ class Life:
         if kind == 3:
             return UnicastMessage(channel, src, dst, payload)
         return GossipMessage(channel, src, payload)
-
-    def short(self, told: list[PeerSummary]) -> bytes:
-        """These peers in the short form: as a whole, or what changed in two descriptions of each."""
-        writers = {peer.name: Descriptions({}, peer.name) for peer in told}
-        payload = b""
-        for peer in told:
-            writer, following = writers[peer.name], self.peer(peer.name)
-            whole = writer.encode([peer])
-            changes = writer.encode([following], {peer.name: peer.version})
-            payload += changes if self.yes() else whole
-        return payload
 
     def peers(self) -> list[PeerSummary]:
         names = {self.source.pick((ME, *OTHERS)): None for _ in range(self.source.number() % 4)}

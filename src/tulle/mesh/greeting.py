@@ -29,9 +29,6 @@ _RECORDS = "PeerRecords"
 """Another of our own: the topology may be told in the short form of ``descriptions``, and digests of channels
 are understood (``reconciliation``)."""
 
-_CHANGES = "PeerChanges"
-"""And another: the short form may tell only what has changed (``changes``)."""
-
 SEEKS = "Seeks"
 """Another of our own: the name of the peer that the dialling end hopes to find."""
 
@@ -56,7 +53,6 @@ class Greeting:
     carriers: tuple[str, ...]
     tells_all: bool
     records: bool = False
-    changes: bool = False
     seeks: PeerName | None = None
     own_ip: str = ""
     seen_ip: str = ""
@@ -86,7 +82,6 @@ def features(config: MeshConfig, short_id: int | None, conn_id: int, remote_ip: 
         "Overlays": " ".join(config.carriers),
         _TELLS_ALL: "true",
         _RECORDS: "1",
-        _CHANGES: "1",
     }
     if short_id is not None:
         values["ShortID"] = str(short_id)
@@ -114,7 +109,6 @@ def read_features(values: Mapping[str, str]) -> Greeting:
         carriers=tuple(values.get("Overlays", "sleeve").split()),
         tells_all=values.get(_TELLS_ALL) == "true",
         records=_TELLS_ALL in values and values.get(_RECORDS) == "1",
-        changes=values.get(_RECORDS) == values.get(_CHANGES) == "1",
         seeks=_name(values[SEEKS]) if SEEKS in values else None,
         own_ip=values.get(FROM, ""),
         seen_ip=values.get(SEES, ""),

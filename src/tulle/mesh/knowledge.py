@@ -6,14 +6,10 @@ from itertools import takewhile
 
 from tulle.mesh.peername import PeerName
 
-_EARLIER = 8
-"""Versions of one description that are remembered at most, besides the newest."""
-
 
 class Knowledge:
     """For each peer the neighbours that have our description of it: they sent it to us, or we to them.
 
-    Of the others it is remembered which earlier version they had last, unless that is many versions ago.
     A set of neighbours is the bits of one integer, so that hundreds of peers times hundreds of neighbours are
     some kilobytes.
     """
@@ -21,8 +17,6 @@ class Knowledge:
     def __init__(self) -> None:
         self._slots: dict[PeerName, int] = {}
         self._having: dict[PeerName, int] = {}
-        self._current: dict[PeerName, tuple[int, int]] = {}
-        self._earlier: dict[PeerName, list[tuple[int, int]]] = {}
 
     def neighbour_up(self, neighbour: PeerName) -> None:
         """A new neighbour: we do not know what it has."""
@@ -42,38 +36,16 @@ class Knowledge:
         had = frozenset(name for name, having in self._having.items() if having & mask)
         for name in had:
             self._having[name] &= ~mask
-        for name in self._earlier:
-            self._strip(name, mask)
         return had
 
-    def renew(self, name: PeerName, uid: int, version: int) -> None:
+    def renew(self, name: PeerName) -> None:
         """There is a new description of this peer, which nobody has yet."""
-        having, self._having[name] = self._having.get(name, 0), 0
-        before, self._current[name] = self._current.get(name), (uid, version)
-        if before is None or before[0] != uid:
-            self._earlier.pop(name, None)
-        elif having and before[1] != version:
-            self._strip(name, having)
-            self._remember(name, before[1], having)
-
-    def earlier(self, neighbour: PeerName | None, name: PeerName) -> int | None:
-        """Which earlier version of the description of ``name`` this neighbour has; None if we cannot tell."""
-        mask = self._mask(neighbour)
-        return next((version for version, had in self._earlier.get(name, ()) if had & mask), None)
-
-    def note_earlier(self, neighbour: PeerName, name: PeerName, version: int) -> None:
-        """This neighbour showed that it has this version of the description of ``name``, not ours."""
-        if not self.has(neighbour, name) and (self.earlier(neighbour, name) or -1) < version:
-            mask = self._mask(neighbour)
-            self._strip(name, mask)
-            self._remember(name, version, mask)
+        self._having[name] = 0
 
     def forget(self, names: Iterable[PeerName]) -> None:
         """These peers are gone."""
         for name in names:
             self._having.pop(name, None)
-            self._current.pop(name, None)
-            self._earlier.pop(name, None)
 
     def note(self, neighbour: PeerName | None, name: PeerName) -> None:
         """This neighbour has our description of ``name``."""
@@ -87,9 +59,7 @@ class Knowledge:
 
     def doubt(self, neighbour: PeerName | None, name: PeerName) -> None:
         """This neighbour has no description of ``name``, whatever we thought."""
-        mask = self._mask(neighbour)
-        self._having[name] = self._having.get(name, 0) & ~mask
-        self._strip(name, mask)
+        self._having[name] = self._having.get(name, 0) & ~self._mask(neighbour)
 
     def has(self, neighbour: PeerName | None, name: PeerName) -> bool:
         """Whether this neighbour surely has our description of ``name``."""
@@ -99,18 +69,6 @@ class Knowledge:
         """Those of whom it may not have our description, in the order given."""
         mask, having = self._mask(neighbour), self._having
         return [name for name in names if not having.get(name, 0) & mask]
-
-    def _remember(self, name: PeerName, version: int, neighbours: int) -> None:
-        known = dict(self._earlier.get(name, ()))
-        known[version] = known.get(version, 0) | neighbours
-        self._earlier[name] = sorted(known.items())[-_EARLIER:]
-
-    def _strip(self, name: PeerName, mask: int) -> None:
-        """Of these neighbours we no longer say that they have an earlier version."""
-        entries = self._earlier.get(name)
-        if entries:
-            left = ((version, had & ~mask) for version, had in entries)
-            self._earlier[name] = [entry for entry in left if entry[1]]
 
     def _mask(self, neighbour: PeerName | None) -> int:
         slot = self._slots.get(neighbour) if neighbour is not None else None

@@ -132,12 +132,9 @@ class Topology:
         return True
 
     def connect(self, connection: ConnectionSummary) -> None:
-        """We have this connection now (in place of an earlier one to the same peer).
-
-        They stand in order of names, so that whoever is told only changes has the same.
-        """
+        """We have this connection now (in place of an earlier one to the same peer)."""
         others = [known for known in self.me.connections if known.name != connection.name]
-        self._amend(connections=tuple(sorted((*others, connection), key=lambda known: known.name)))
+        self._amend(connections=(*others, connection))
 
     def disconnect(self, peer: PeerName) -> None:
         """We have no connection to this peer any more."""
@@ -145,10 +142,13 @@ class Topology:
 
     def establish(self, peer: PeerName, established: bool) -> bool:
         """Frames pass on our connection to this peer, or no longer do; False if that was known."""
-        known = next((known for known in self.me.connections if known.name == peer), None)
-        if known is None or known.established == established:
+        before = self.me.connections
+        after = tuple(
+            replace(known, established=established) if known.name == peer else known for known in before
+        )
+        if after == before:
             return False
-        self.connect(replace(known, established=established))
+        self._amend(connections=after)
         return True
 
     def set_short_id(self, short_id: int) -> None:

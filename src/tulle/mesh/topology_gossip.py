@@ -19,7 +19,6 @@ from typing import NamedTuple, Protocol
 from tulle.instant import Instant
 from tulle.mesh.audience import Audience
 from tulle.mesh.connection import Link
-from tulle.mesh.demands import Demands
 from tulle.mesh.descriptions import Descriptions
 from tulle.mesh.knowledge import Hearsay, Knowledge
 from tulle.mesh.links import LinkTable
@@ -28,7 +27,7 @@ from tulle.mesh.ratelimit import TokenBucket
 from tulle.mesh.repair import Enquiry, Rebuttal
 from tulle.mesh.routes import Routes
 from tulle.mesh.summary import PeerSummary
-from tulle.mesh.topology import Merge, Topology, is_placeholder, placeholder
+from tulle.mesh.topology import Merge, Topology
 
 CHANNEL = "topology"
 
@@ -83,13 +82,12 @@ class TopologyGossip:
         self._codecs = codecs
         self._wake = wake
         self._audience = Audience(topology, routes, links, rng)
-        self._descriptions = Descriptions(topology.peers, topology.me.name)
+        self._descriptions = Descriptions(topology.peers)
         self._knowledge = Knowledge()
         self._hearsay = Hearsay()
         self._enquiry = Enquiry(topology, routes, links, rng, self._queue)
         self._rebuttal = Rebuttal()
         self._parted: dict[PeerName, _Parted] = {}
-        self._demands = Demands()
         self._held: dict[PeerName, set[PeerName]] = {}
         self._release_at = math.inf
         self._released_at = -math.inf
@@ -119,7 +117,6 @@ class TopologyGossip:
         lately = now.mono - LATELY_SECONDS
         sent = self._knowledge.neighbour_down(peer) & self._hearsay.since(lately)
         unsent = self._held.pop(peer, set())
-        self._demands.neighbour_down(peer)
         self._parted = {name: parted for name, parted in self._parted.items() if parted.at > lately}
         self._parted[peer] = _Parted(now.mono, sent | unsent)
         self._stand_in(peer, self._audience.listed_by(peer), now)
@@ -130,21 +127,18 @@ class TopologyGossip:
         """We ourselves changed the descriptions of these peers (or met them): tell everybody."""
         news = frozenset(names)
         for name in news:
-            self._renew(name)
+            self._knowledge.renew(name)
             self._hearsay.note(name, None, now.mono)
         self._spread(news, None, now)
 
     def receive(self, sender: Link, payload: bytes, short: bool, now: Instant) -> Merge:
         """A neighbour told us of peers, in the ``short`` form or its dialect's. Raises BadMessage."""
-        if short:
-            peers, missed = self._descriptions.read(payload)
-            self._miss(sender, missed)
-        else:
-            peers = self._codecs[sender.session.dialect].decode(payload)
+        codec = self._descriptions if short else self._codecs[sender.session.dialect]
+        peers = codec.decode(payload)
         before = {peer.name: self._topology.peers.get(peer.name) for peer in peers}
         merge = self._topology.merge(peers)
         for name in merge.fresh:
-            self._renew(name)
+            self._knowledge.renew(name)
             self._hearsay.note(name, sender.peer, now.mono)
             lost = _ends(before[name]) - _ends(self._topology.peers[name])
             if lost:
@@ -165,7 +159,6 @@ class TopologyGossip:
         self._knowledge.forget(gone)
         self._hearsay.forget(gone)
         self._descriptions.forget(gone)
-        self._demands.forget(gone)
         for held in self._held.values():
             held -= gone
 
@@ -183,13 +176,12 @@ class TopologyGossip:
         if keys is None:
             chosen = [peer for name, peer in peers.items() if name not in self._topology.undescribed]
         else:
-            asked = self._demands.take(link.peer)
-            lacking = self._knowledge.lacking(link.peer, sorted(keys - asked))
+            lacking = self._knowledge.lacking(link.peer, sorted(keys))
             chosen = [peers[name] for name in lacking if name in peers]
-            chosen += map(placeholder, sorted(asked))
-        payloads = self._encode(link, chosen, keys is not None, short)
-        described = (peer.name for peer in chosen if not is_placeholder(peer))
+        described = (peer.name for peer in chosen if peer.name not in self._topology.undescribed)
         self._knowledge.note_all(link.peer, described)
+        codec = self._descriptions if short else self._codecs[link.session.dialect]
+        payloads = [codec.encode(portion) for portion in _portions(chosen)]
         self._budget.spend(now.mono, sum(map(len, payloads)))
         return payloads
 
@@ -200,7 +192,6 @@ class TopologyGossip:
             link.queue.add_full(CHANNEL)
             return
         names = self._audience.beyond(greeting.name, self._topology.peers.keys())
-        self._demands.asked_by(greeting.name, {*names, self._topology.me.name})
         link.queue.add_gossip(CHANNEL, names | {self._topology.me.name})
 
     def release_to(self, link: Link, about: PeerName) -> None:
@@ -236,29 +227,6 @@ class TopologyGossip:
             self._queue(neighbour, *names)
 
     # -- inside ------------------------------------------------------------------------------------------
-
-    def _renew(self, name: PeerName) -> None:
-        peer = self._topology.peers[name]
-        self._knowledge.renew(name, peer.uid, peer.version)
-
-    def _miss(self, sender: Link, names: Iterable[PeerName]) -> None:
-        """We were told changes of what we do not have: ask for the whole, as ``Enquiry`` does."""
-        missed = frozenset(names)
-        if sender.peer is not None and sender.is_up and self._demands.miss(sender.peer, missed):
-            self._queue(sender.peer, *missed)
-
-    def _encode(self, link: Link, chosen: list[PeerSummary], partly: bool, short: bool) -> list[bytes]:
-        """Payloads about these peers: ``partly`` only what changed of some, if the neighbour reads that."""
-        portions = _portions(chosen)
-        if not short:
-            return [self._codecs[link.session.dialect].encode(portion) for portion in portions]
-        since: dict[PeerName, int | None] = {}
-        if partly and link.greeting is not None and link.greeting.changes:
-            since = {peer.name: self._knowledge.earlier(link.peer, peer.name) for peer in chosen}
-            for name in self._demands.needs(link.greeting.name) & since.keys():
-                del since[name]
-            self._demands.met(link.greeting.name, [peer.name for peer in chosen])
-        return [self._descriptions.encode(portion, since) for portion in portions]
 
     def _queue(self, neighbour: PeerName, *names: PeerName) -> None:
         link = self._links.up.get(neighbour)
@@ -311,12 +279,6 @@ class TopologyGossip:
         for theirs, ours in odd:
             if ours.uid != theirs.uid or not self._hearsay.came_after(ours.name, lately):
                 self._knowledge.doubt(sender.peer, theirs.name)
-            if sender.peer is None:
-                continue
-            if ours.uid == theirs.uid:
-                self._knowledge.note_earlier(sender.peer, theirs.name, theirs.version)
-            else:
-                self._demands.asked_by(sender.peer, (theirs.name,))
 
 
 def _ends(peer: PeerSummary | None) -> set[PeerName]:

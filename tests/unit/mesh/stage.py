@@ -54,7 +54,6 @@ class Stage:
         self, seed: int = 0, channels: tuple[RecordingChannel, ...] = (), **settings: object
     ) -> None:
         self.sessions: dict[LinkId, FakeSession] = {}
-        self._read: dict[LinkId, dict[PeerName, PeerSummary]] = {}
         self._latest: FakeSession | None = None
         self.mono = 0.0
         self.mesh = Mesh(config(**{"name": 1, **settings}), Random(seed), self._session)
@@ -106,20 +105,12 @@ class Stage:
         return link
 
     def greet(
-        self,
-        link: LinkId,
-        peer: int,
-        conn_id: int = 0,
-        tells_all: bool = True,
-        changes: bool = True,
-        **settings: object,
+        self, link: LinkId, peer: int, conn_id: int = 0, tells_all: bool = True, **settings: object
     ) -> None:
         """The other end says that it is ``peer``; ``conn_uid`` becomes ours xor ``conn_id``."""
         said = features(config(peer, **settings), peer, conn_id, "10.0.0.1")
         if not tells_all:
             del said["TopologyPush"]
-        if not changes:
-            del said["PeerChanges"]
         self.give(link, Features(said))
 
     def meet(self, peer: int, conn_id: int = 0, tells_all: bool = True, **settings: object) -> LinkId:
@@ -148,10 +139,6 @@ class Stage:
         while self.mesh.pull(link, at(self.mono)):
             pass
         sent, session.sent = session.sent, []
-        for message in sent:
-            if isinstance(message, GossipMessage) and message.channel == descriptions.CHANNEL:
-                known = self._read.setdefault(link, {})
-                known |= {peer.name: peer for peer in Descriptions(known).decode(message.payload)}
         return sent
 
     def told(self, link: LinkId) -> dict[int, PeerSummary]:
@@ -161,5 +148,5 @@ class Stage:
             if isinstance(message, GossipMessage) and message.channel == "topology":
                 told |= {peer.name: peer for peer in decode_topology(message.payload)}
             elif isinstance(message, GossipMessage) and message.channel == descriptions.CHANNEL:
-                told |= {peer.name: peer for peer in Descriptions(self._read[link]).decode(message.payload)}
+                told |= {peer.name: peer for peer in Descriptions({}).decode(message.payload)}
         return told

@@ -22,7 +22,7 @@ def test_new_descriptions_are_known_to_nobody() -> None:
     knowledge = Knowledge()
     knowledge.neighbour_up(A)
     knowledge.note(A, P)
-    knowledge.renew(P, 7, 1)
+    knowledge.renew(P)
     assert not knowledge.has(A, P)
     knowledge.note(A, P)
     knowledge.forget([P, Q])
@@ -67,53 +67,3 @@ def test_who_never_became_a_neighbour_may_end_as_one() -> None:
     knowledge.note(A, P)
     assert knowledge.neighbour_down(B) == frozenset()
     assert knowledge.has(A, P)
-
-
-def test_the_version_that_somebody_had_last_is_remembered() -> None:
-    knowledge = Knowledge()
-    knowledge.neighbour_up(A)
-    knowledge.neighbour_up(B)
-    knowledge.renew(P, 7, 1)
-    knowledge.note_all(A, [P])
-    knowledge.note_all(B, [P])
-    assert knowledge.earlier(A, P) is None
-    knowledge.renew(P, 7, 2)
-    knowledge.note(A, P)
-    knowledge.renew(P, 7, 5)
-    knowledge.renew(P, 7, 6)
-    assert (knowledge.earlier(A, P), knowledge.earlier(B, P), knowledge.earlier(C, P)) == (2, 1, None)
-    knowledge.doubt(A, P)
-    assert (knowledge.earlier(A, P), knowledge.earlier(B, P)) == (None, 1)
-    knowledge.neighbour_down(B)
-    knowledge.neighbour_up(C)
-    assert knowledge.earlier(C, P) is None
-
-
-def test_of_another_life_no_version_counts() -> None:
-    knowledge = Knowledge()
-    knowledge.neighbour_up(A)
-    knowledge.renew(P, 7, 1)
-    knowledge.note(A, P)
-    knowledge.renew(P, 8, 2)
-    assert knowledge.earlier(A, P) is None
-
-
-def test_to_tell_the_same_again_is_to_tell_all_of_it() -> None:
-    knowledge = Knowledge()
-    knowledge.neighbour_up(A)
-    knowledge.renew(P, 7, 1)
-    knowledge.note(A, P)
-    knowledge.renew(P, 7, 1)
-    assert knowledge.earlier(A, P) is None
-
-
-def test_only_so_many_versions_are_remembered() -> None:
-    knowledge = Knowledge()
-    for number in range(1, 21):
-        neighbour = PeerName(100 + number)
-        knowledge.neighbour_up(neighbour)
-        knowledge.renew(P, 7, number)
-        knowledge.note(neighbour, P)
-    knowledge.renew(P, 7, 21)
-    had = [knowledge.earlier(PeerName(100 + number), P) for number in range(1, 21)]
-    assert had == [None] * 12 + [*range(13, 21)]
