@@ -1,5 +1,6 @@
 """The lab's routers translate addresses as their kind says, so what is seen behind them proves something."""
 
+import itertools
 import socket
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -12,6 +13,9 @@ from lab.nat import MESH_PORT, Kind, Nat, move
 Endpoint = tuple[str, int]
 PATIENCE = 0.3
 """Seconds in which a packet that is let in arrives; what has not by then never will."""
+LONG = 10.0
+"""Seconds that a packet which has to arrive may take on a busy machine."""
+_NUMBERS = itertools.count()
 
 
 class World:
@@ -64,10 +68,16 @@ def address_of(host: Host, port: int = MESH_PORT) -> Endpoint:
 
 def seen_by(sender: socket.socket, receiver: socket.socket, target: Endpoint) -> Endpoint:
     """The address that the receiver sees when the sender talks to it."""
-    sender.sendto(b"hello", target)
-    data, source = receiver.recvfrom(100)
-    assert data == b"hello"
-    return source
+    said = b"hello %d" % next(_NUMBERS)
+    sender.sendto(said, target)
+    receiver.settimeout(LONG)
+    try:
+        while True:
+            data, source = receiver.recvfrom(100)
+            if data == said:
+                return (source[0], source[1])
+    finally:
+        receiver.settimeout(PATIENCE)
 
 
 def arrives(sender: socket.socket, receiver: socket.socket, target: Endpoint) -> bool:
