@@ -140,8 +140,8 @@ def test_a_move_makes_void_what_processors_remember(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "cut",
-    ["ip link set {} nomaster", "ip link set {} down"],
-    ids=["off the bridge", "down"],
+    ["ip link set {} nomaster", "bridge link set dev {} state 0", "ip link set {} down"],
+    ids=["off the bridge", "blocked", "down"],
 )
 def test_whoever_closes_a_port_closes_it_both_ways(lab: Lab, cut: str) -> None:
     nodes, (one, other) = two_hosts(lab)
