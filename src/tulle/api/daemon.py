@@ -131,6 +131,9 @@ class DaemonApi(Protocol):
         ``no_error_on_unknown``: succeed at once when nobody can say yet whom the address belongs to.
         """
 
+    async def adopt(self, ident: str, interface: IPv4Interface) -> None:
+        """Claim what is in use already, however long that takes; a failure is said in the log only."""
+
     async def release(self, ident: str, address: IPv4Address | None) -> list[IPv4Interface]:
         """Free one address, or all that ``ident`` holds; returns what was freed."""
 

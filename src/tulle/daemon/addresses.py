@@ -45,12 +45,12 @@ class Addresses:
                 await self._ask(lambda ticket: allocator.allocate(ticket, ident, subnet, now())),
             )
 
-    async def claim(self, ident: str, interface: IPv4Interface) -> None:
-        """Have ``ident`` hold exactly this address."""
+    async def claim(self, ident: str, interface: IPv4Interface, in_use: bool = False) -> None:
+        """Have ``ident`` hold exactly this address; ``in_use`` when it has it already."""
         allocator = self.allocator
         address, length = interface.ip, interface.network.prefixlen
         async with self._undone_on_failure(ident):
-            await self._ask(lambda ticket: allocator.claim(ticket, ident, address, length, now()))
+            await self._ask(lambda ticket: allocator.claim(ticket, ident, address, length, now(), in_use))
 
     async def obtain(self, ident: str, spec: AddressSpec) -> IPv4Interface:
         """The address that a user's words mean."""
@@ -66,7 +66,7 @@ class Addresses:
 
     async def _claim_and_log(self, ident: str, interface: IPv4Interface) -> None:
         try:
-            await self.claim(ident, interface)
+            await self.claim(ident, interface, in_use=True)
         except UserError as error:
             log.error("%s uses %s, which could not be claimed: %s", ident, interface, error)
 

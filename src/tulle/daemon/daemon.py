@@ -133,6 +133,10 @@ class Daemon:
         work = self._addresses.claim(ident, interface)
         await (self._if_alive(ident, work) if check_alive else work)
 
+    async def adopt(self, ident: str, interface: IPv4Interface) -> None:
+        """See DaemonApi."""
+        self._addresses.claim_later(ident, interface)
+
     async def _if_alive(self, ident: str, work: Coroutine[Any, Any, T]) -> T:
         of_engine = self._docker is not None and is_engine_id(ident)
         return await if_alive(ident, work, self._keeper(ident).runs if of_engine else None)

@@ -65,7 +65,7 @@ class Allocator:
         self._fulfilment = Fulfilment(territory, asking, journal, directory)
         self._reclaiming = Reclaiming(territory, asking, journal, directory)
         self._takeovers = Takeovers(
-            territory, journal, exchange.request_ring, self._ownership_changed, directory.label
+            territory, journal, exchange.request_ring, self._ownership_changed, directory.label, self._in_use
         )
         self._leaving = Leaving(territory, directory, journal, exchange.show_and_ask, self._ownership_changed)
         self._status = StatusView(
@@ -88,14 +88,25 @@ class Allocator:
             return
         self._begin_request(ticket, Allocate(ident, subnet), now)
 
-    def claim(self, ticket: int, ident: str, address: IPv4Address, prefixlen: int, now: Instant) -> None:
-        """This very address. Outside the shared range it is only noted. Done(IPv4Interface)."""
+    def claim(
+        self,
+        ticket: int,
+        ident: str,
+        address: IPv4Address,
+        prefixlen: int,
+        now: Instant,
+        in_use: bool = False,
+    ) -> None:
+        """This very address. Outside the shared range it is only noted. Done(IPv4Interface).
+
+        ``in_use``: the holder has it already, and who takes over the range of the address leaves it to us.
+        """
         if not 0 <= prefixlen <= 32:
             problem = UserError(f"{address}/{prefixlen} is not an address; the prefix length is 0 to 32")
             self._journal.refuse(ticket, problem)
             return
         interface = IPv4Interface((int(address), prefixlen))
-        self._begin_request(ticket, Claim(ident, interface), now)
+        self._begin_request(ticket, Claim(ident, interface, in_use), now)
 
     def prime(self, ticket: int, now: Instant) -> None:
         """Wait until the range is divided, and see to it that it is. Done(None)."""
@@ -224,6 +235,8 @@ class Allocator:
         before = self._territory.ring
         match weave.decode_direct(payload):
             case weave.SpaceRequest(wanted):
+                if wanted.clip(self._territory.universe).size <= 0:
+                    self._exchange.tell_in_use(src, self._in_use(), now)
                 self._exchange.donate(wanted, src, now)
             case weave.SpaceDenied(wanted):
                 self._asking.refused(src, wanted)
@@ -233,6 +246,8 @@ class Allocator:
                 self._takeovers.answered(src, now)
                 self._leaving.answered(src, state.ring)
                 self._merged(before, now)
+            case weave.InUse(addresses):
+                self._takeovers.in_use(src, addresses)
             case weave.UnknownKind(kind):
                 sender = self._directory.label(src)
                 self._journal.log("debug", f"{sender} sent a message of unknown kind {kind}; ignored")
@@ -303,6 +318,10 @@ class Allocator:
         if self._territory.ring is not before:
             self._leaving.merged(before, now)
         self._fulfilment.retry(now)
+
+    def _in_use(self) -> frozenset[int]:
+        """What containers here have although we do not own it."""
+        return self._fulfilment.in_use.union(self._territory.strays)
 
     def _ownership_changed(self, now: Instant) -> None:
         self._journal.send(Broadcast(STATE))

@@ -1,5 +1,6 @@
 """What peers tell each other about addresses: our state out, theirs in, and space from one to the other."""
 
+from collections.abc import Iterable
 from ipaddress import IPv4Network
 from random import Random
 
@@ -86,6 +87,11 @@ class Exchange:
         """Ask a peer for its ring: it sends it after denying space that nobody has."""
         beyond = self._territory.universe.end
         self.request_space(peer, Range(beyond, beyond + 1), now)
+
+    def tell_in_use(self, to: PeerName, addresses: Iterable[int], now: Instant) -> None:
+        """Tell a peer of our own kind what we use without owning it: it may be about to take it over."""
+        if to in self.asking.natives and (some := tuple(sorted(addresses)[: weave.MAX_IN_USE])):
+            self._direct(to, weave.InUse(some), now)
 
     def show_and_ask(self, peer: PeerName, now: Instant) -> None:
         """Show a peer our ring, and ask for its own as it is then."""

@@ -40,6 +40,12 @@ class Fulfilment:
             self.waiting[ticket] = request
             self._explain(request)
 
+    @property
+    def in_use(self) -> frozenset[int]:
+        """Addresses that containers here have already and are still being claimed for them."""
+        claims = (request for request in self.waiting.values() if isinstance(request, Claim))
+        return frozenset(int(claim.interface) for claim in claims if claim.in_use)
+
     def cancel(self, ticket: int) -> None:
         """Drop a request without an answer."""
         self.waiting.pop(ticket, None)

@@ -116,7 +116,7 @@ class Leaving:
             self._finish(False)
             return
         mine = {entry.token for entry in self._territory.ring.entries if entry.peer == self._territory.me}
-        self._territory.transfer(self._territory.me, self._heir)
+        self._territory.transfer(self._territory.me, self._heir, {})
         given = {entry.token: entry for entry in self._territory.ring.entries if entry.token in mine}
         self._given |= given
         self._handed |= given

@@ -25,10 +25,11 @@ class Allocate:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Exactly this address for ``ident``."""
+    """Exactly this address for ``ident``. ``in_use``: it had the address before this daemon started."""
 
     ident: str
     interface: IPv4Interface
+    in_use: bool = False
 
     def __str__(self) -> str:
         return f"claiming {self.interface} for {self.ident}"

@@ -13,6 +13,10 @@ we make as sure as the network allows:
 The question is a request for space outside the whole range: nobody owns any there, so every peer, Weave
 Net's too, answers with a denial and its ring.
 
+What containers of the living have of the lost peer's addresses goes to the hosts of these containers, not to
+the heir: a host that starts over with an empty disk and under a new name still runs what it ran before. The
+peers of our own kind answer the question with these addresses, before their ring.
+
 Two peers may remove the same one at once. So the ranges go not to whoever asks but to an heir that everybody
 finds alike among the owners: both then say the same, and nobody gives out what another one has too. Only by
 force they go to the asker, who then knows better than the others; two who force it at once have the same
@@ -58,6 +62,7 @@ class _Inquiry:
     soon: float
     late: float
     waiting: set[PeerName] = field(default_factory=set)
+    users: dict[PeerName, Iterable[int]] = field(default_factory=dict)
 
 
 class Takeovers:
@@ -70,10 +75,15 @@ class Takeovers:
         ask: Callable[[PeerName, Instant], None],
         took: Callable[[Instant], None],
         label: Callable[[PeerName], str],
+        in_use: Callable[[], Iterable[int]],
     ) -> None:
-        """``ask`` requests a peer's ring, ``took`` hears that ranges changed hands, ``label`` names peers."""
+        """``ask`` requests a peer's ring, ``took`` hears that ranges changed hands, ``label`` names peers.
+
+        ``in_use`` tells what is in use here without being owned.
+        """
         self._territory, self._journal = territory, journal
         self._ask, self._took, self._label = ask, took, label
+        self._in_use = in_use
         self._reachable: frozenset[PeerName] = frozenset()
         self._inquiries: list[_Inquiry] = []
         self._closed: UserError | None = None
@@ -100,6 +110,11 @@ class Takeovers:
         for inquiry in self._inquiries:
             inquiry.waiting.discard(peer)
         self._proceed(now)
+
+    def in_use(self, peer: PeerName, addresses: Iterable[int]) -> None:
+        """The peer uses these addresses and does not own them."""
+        for inquiry in self._inquiries:
+            inquiry.users[peer] = addresses
 
     def reachable_changed(self, reachable: frozenset[PeerName], now: Instant) -> None:
         """These peers can be reached now."""
@@ -175,7 +190,12 @@ class Takeovers:
         unasked = sorted({*self._absent(inquiry.peer), *silent})
         if self._refused(inquiry, unasked):
             return
-        ranges = self._territory.transfer(inquiry.peer, self._heir(inquiry))
+        ranges = self._territory.transfer(inquiry.peer, self._heir(inquiry), self._users(inquiry))
         self._journal.answer(inquiry.ticket, TakenOver(inquiry.peer, tuple(ranges), tuple(unasked)))
         if ranges:
             self._took(now)
+
+    def _users(self, inquiry: _Inquiry) -> dict[int, PeerName]:
+        """Whose each address is that somebody uses; of two who use the same one, the lower peer's."""
+        users = {**inquiry.users, self._territory.me: self._in_use()}
+        return {address: peer for peer in sorted(users, reverse=True) for address in users[peer]}

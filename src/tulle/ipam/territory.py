@@ -5,6 +5,7 @@ peer was away, a repaired conflict): they become *strays*, which are never hande
 to people, and are asked back from the new owner.
 """
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from tulle.ipam.config import network_range
@@ -101,10 +102,18 @@ class Territory:
             self.report_free()
         return given
 
-    def transfer(self, source: PeerName, to: PeerName) -> list[Range]:
-        """Everything of ``source`` becomes ``to``'s, by force. Returns what it was."""
+    def transfer(self, source: PeerName, to: PeerName, users: Mapping[int, PeerName]) -> list[Range]:
+        """Everything of ``source`` becomes ``to``'s, by force, but for the addresses of ``users``.
+
+        Returns what it was.
+        """
         ranges = self.ring.owned_ranges(source)
-        self.adopt(self.ring.transfer(source, to))
+        ring = self.ring.transfer(source, to)
+        for address in sorted(users):
+            inherited = any(address in piece for piece in ranges)
+            if inherited and users[address] != to and len(ring.entries) < MAX_OWN_SPLIT:
+                ring = ring.grant(Range(address, address + 1), users[address])
+        self.adopt(ring)
         self.report_free()
         return ranges
 

@@ -1,9 +1,11 @@
 """The IPallocation channel in Weave Net's encoding.
 
-Gossip and broadcasts carry one State. Unicasts start with a byte that says what they are. Everything here
-that reads network bytes raises BadMessage and nothing else.
+Gossip and broadcasts carry one State. Unicasts start with a byte that says what they are; InUse is a kind of
+our own, which Weave Net's peers are not sent. Everything here that reads network bytes raises BadMessage and
+nothing else.
 """
 
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -17,6 +19,9 @@ from tulle.mesh.peername import PeerName
 MAX_NICKNAMES = 1 << 14
 _NICKNAME_LENGTH = 255
 _U32 = 0xFFFF_FFFF
+
+MAX_IN_USE = 1 << 12
+"""Addresses in one InUse message; who uses more of what it does not own asks for the rest afterwards."""
 
 _NAME_SLICE = gob.Slice(gob.UINT, "[]mesh.PeerName")
 _NODE = gob.Struct("", (("Name", gob.UINT), ("UID", gob.UINT)))
@@ -81,13 +86,22 @@ class SpaceDenied:
 
 
 @dataclass(frozen=True, slots=True)
+class InUse:
+    """Containers of mine have these addresses, although I do not own them."""
+
+    addresses: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownKind:
     """A kind of message from a later version; not an error."""
 
     kind: int
 
 
-Direct = SpaceRequest | RingUpdate | SpaceDenied
+Direct = SpaceRequest | RingUpdate | SpaceDenied | InUse
+
+_IN_USE = 0x80
 
 
 def encode_state(state: State, me: PeerName, wall: float) -> bytes:
@@ -110,6 +124,8 @@ def encode_direct(message: Direct, me: PeerName, wall: float) -> bytes:
             return b"\x01" + encode_state(state, me, wall)
         case SpaceDenied(wanted):
             return b"\x02" + encode_range(wanted)
+        case InUse(addresses):
+            return struct.pack(f">B{len(addresses)}I", _IN_USE, *addresses)
 
 
 def decode_direct(payload: bytes) -> Direct | UnknownKind:
@@ -123,7 +139,15 @@ def decode_direct(payload: bytes) -> Direct | UnknownKind:
         return RingUpdate(decode_state(body))
     if kind == 2:
         return SpaceDenied(decode_range(body))
+    if kind == _IN_USE:
+        return InUse(_read_addresses(body))
     return UnknownKind(kind)
+
+
+def _read_addresses(body: bytes) -> tuple[int, ...]:
+    if len(body) % 4 or len(body) > 4 * MAX_IN_USE:
+        raise BadMessage("the addresses in use are cut short or too many")
+    return struct.unpack(f">{len(body) // 4}I", body)
 
 
 def encode_range(wanted: Range) -> bytes:

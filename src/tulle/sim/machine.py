@@ -168,11 +168,14 @@ class Machine:
         for ident, container in self.containers.items():
             held = daemon.ipam.lookup(ident)
             for interface in sorted(container.addresses - set(held)):
-                ask = self._ask("adopt", ident, container.hostname)
-                ip, length = interface.ip, interface.network.prefixlen
-                self.call(lambda a=ask, i=ident, p=ip, n=length: daemon.ipam.claim(a, i, p, n, daemon.now))  # type: ignore[misc]
+                self._adopt(daemon, ident, interface, container.hostname)
         for ident in sorted({*daemon.ipam.held(), *daemon.names.containers()} - set(self.containers)):
             self.call(lambda ident=ident: self._release(ident))  # type: ignore[misc]
+
+    def _adopt(self, daemon: Daemon, ident: str, interface: IPv4Interface, hostname: str) -> None:
+        ask = self._ask("adopt", ident, hostname)
+        ip, length = interface.ip, interface.network.prefixlen
+        self.call(lambda: daemon.ipam.claim(ask, ident, ip, length, daemon.now, in_use=True))
 
     # -- operators
 

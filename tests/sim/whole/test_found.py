@@ -71,6 +71,11 @@ def test_what_was_told_to_a_host_that_then_forgot_it_is_told_again_soon(seed: in
     assert max(outcome.settle_times) < 30
 
 
+def test_what_a_host_with_an_empty_disk_still_runs_is_not_given_to_another_one() -> None:
+    """Its old name was removed while somebody else asked for the same address (``chaos-of-disks``)."""
+    assert run(SCENARIOS["chaos-of-disks"], 592).failure == ""
+
+
 @pytest.mark.parametrize("seed", [57, 58, 1000])
 def test_two_who_leave_at_once_do_not_end_up_with_all_of_it(seed: int) -> None:
     """They handed what they had to each other, and it was nobody's (``disaster``, 5022); or one gave it

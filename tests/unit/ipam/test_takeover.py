@@ -8,6 +8,7 @@ from tulle.instant import Instant
 from tulle.ipam.events import Done, Failed
 from tulle.ipam.holdings import Holdings
 from tulle.ipam.journal import Journal
+from tulle.ipam.ring import Range
 from tulle.ipam.takeover import LATE, SOON, TakenOver, Takeovers
 from tulle.ipam.territory import Territory
 from tulle.mesh.peername import PeerName
@@ -25,7 +26,10 @@ class Office:
         self.land.divide((A, B, C, DEAD))
         self.asked: list[PeerName] = []
         self.told = 0
-        self.takeovers = Takeovers(self.land, self.journal, self.ask, self.took, lambda peer: f"<{peer:x}>")
+        self.used: set[int] = set()
+        self.takeovers = Takeovers(
+            self.land, self.journal, self.ask, self.took, lambda peer: f"<{peer:x}>", lambda: self.used
+        )
         self.takeovers.reachable_changed(frozenset(reachable), NOW)
 
     def ask(self, peer: PeerName, now: Instant) -> None:
@@ -173,3 +177,29 @@ def test_by_force_the_asker_gets_it() -> None:
     office.start(force=True)
     office.answer(B, C)
     assert sum(piece.size for piece in office.land.ring.owned_ranges(A)) == 8
+
+
+def test_what_others_use_of_it_is_theirs_and_not_the_heirs() -> None:
+    """Among them the host itself, and one that owns nothing; of two who use the same, the lower gets it."""
+    office = Office(A, C, NOBODY)
+    office.land.me = B
+    (dead,) = office.land.ring.owned_ranges(DEAD)
+    office.used = {dead.start, dead.start + 2}
+    office.start()
+    office.takeovers.in_use(NOBODY, (dead.start, dead.start + 1, dead.end))
+    office.answer(A, C, NOBODY)
+    assert [office.land.ring.owner(address) for address in range(*dead)] == [NOBODY, NOBODY, B, A]
+    assert office.land.ring.owned_ranges(NOBODY) == [Range(dead.start, dead.start + 2)]
+    office.land.ring.check()
+
+
+def test_two_who_remove_the_same_peer_and_heard_the_same_of_its_addresses_say_the_same() -> None:
+    one, other = Office(B, C, NOBODY), Office(A, C, NOBODY)
+    other.land.me = B
+    for office in (one, other):
+        office.start()
+        (dead,) = office.land.ring.owned_ranges(DEAD)
+        office.takeovers.in_use(NOBODY, (dead.start + 2,))
+        office.answer(A, B, C, NOBODY)
+        assert office.land.ring.owner(dead.start + 2) == NOBODY
+    assert one.land.ring == other.land.ring

@@ -43,6 +43,7 @@ def test_ranges_equal_those_of_the_original_byte_for_byte(vector: dict[str, Any]
         (weave.SpaceRequest(Range(1, 5)), 0),
         (weave.RingUpdate(weave.State({A: "h1"}, None, ring((0, A, 1, 2)))), 1),
         (weave.SpaceDenied(Range(7, 8)), 2),
+        (weave.InUse((1, 0xFFFF_FFFF)), 0x80),
     ],
 )
 def test_direct_messages_survive_the_wire(message: weave.Direct, kind: int) -> None:
@@ -53,6 +54,12 @@ def test_direct_messages_survive_the_wire(message: weave.Direct, kind: int) -> N
 
 def test_unknown_kinds_are_not_an_error() -> None:
     assert weave.decode_direct(b"\x07whatever") == weave.UnknownKind(7)
+
+
+@pytest.mark.parametrize("body", [b"\1\2\3", bytes(4 * weave.MAX_IN_USE + 4)])
+def test_addresses_in_use_that_are_cut_short_or_without_end_are_bad(body: bytes) -> None:
+    with pytest.raises(BadMessage):
+        weave.decode_direct(b"\x80" + body)
 
 
 def test_an_empty_message_is_bad() -> None:

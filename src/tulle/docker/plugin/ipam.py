@@ -75,6 +75,11 @@ class Ipam:
         ident = HOLDER + secrets.token_hex(8)
         await in_time(self._daemon.claim(ident, IPv4Interface((address, subnet.prefixlen)), False, False))
 
+    async def adopt(self, endpoint: str, interface: IPv4Interface) -> None:
+        """Hold what a container has, of whom only Docker and the kernel know: our state was lost."""
+        if self.covers(interface.network):
+            await self._daemon.adopt(HOLDER + endpoint[:16], interface)
+
     async def release_address(self, request: AddressRelease) -> Answer:
         """An address is free again; one that was not in use is no error."""
         await self.free(messages.address(request.address.partition("/")[0]))

@@ -28,6 +28,7 @@ class Upkeep:
         self._bridge = bridge
         self._idle: set[str] = set()
         self._unused: set[IPv4Address] = set()
+        self._adopted = False
 
     async def look(self) -> list[IPv4Address]:
         """Once; the addresses that containers use afterwards. Raises UserError when the kernel refuses.
@@ -39,6 +40,7 @@ class Upkeep:
         for one in found:
             if not one.joined:
                 await endpoints.join_again(one)
+        await self._adopt(found)
         idle = self._without_container(found)
         for ident, address in idle.items():
             if ident in self._idle:
@@ -50,6 +52,16 @@ class Upkeep:
         await self._free_unused()
         after = await endpoints.list_endpoints(self._bridge) if idle else found
         return [one.endpoint.address.ip for one in after if one.taken]
+
+    async def _adopt(self, found: Sequence[Found]) -> None:
+        """At the first look: whoever runs with an address that nobody holds has it of an earlier life."""
+        if self._adopted:
+            return
+        self._adopted = True
+        held = await self._ipam.held()
+        for one in found:
+            if one.taken and one.endpoint.address.ip not in held:
+                await self._ipam.adopt(one.endpoint.ident, one.endpoint.address)
 
     def _without_container(self, found: Sequence[Found]) -> dict[str, IPv4Address]:
         addresses = {one.ident: one.address.ip for one in self._driver.endpoints()}

@@ -45,6 +45,9 @@ class Addresses:
             raise UserError(f"{interface.ip} is in use", 409)
         self._give(ident, interface)
 
+    async def adopt(self, ident: str, interface: IPv4Interface) -> None:
+        await self.claim(ident, interface)
+
     async def release(self, ident: str, address: IPv4Address | None) -> list[IPv4Interface]:
         return self.holders.pop(ident, [])
 

@@ -48,6 +48,18 @@ async def test_what_is_in_use_stays(docker: Docker, upkeep: Upkeep) -> None:
     assert docker.daemon.addresses == {"10.32.0.1"}
 
 
+async def test_what_containers_have_is_held_again_after_the_state_was_lost(
+    docker: Docker, upkeep: Upkeep
+) -> None:
+    address = (await docker.call("IpamDriver.RequestAddress", PoolID=await docker.network("n1")))["Address"]
+    await docker.endpoint("n1", ONE, address, BOX)
+    docker.links.taken.add(ONE)  # type: ignore[attr-defined]
+    docker.daemon.holders.clear()
+    for _ in range(3):
+        await upkeep.look()
+        assert docker.daemon.addresses == {"10.32.0.1"}
+
+
 async def test_what_nobody_uses_goes_at_the_second_look(docker: Docker, upkeep: Upkeep) -> None:
     docker.daemon.dns = DnsService("tulle.internal.", IPv4Address("169.254.53.53"), 53)
     pool = await docker.network("n1")
