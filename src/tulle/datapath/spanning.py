@@ -37,7 +37,7 @@ class Web:
 
     def of(self, claims: Edges, live: Collection[PeerName]) -> "Web":
         """The web of these: this one, if nothing has changed."""
-        same = self._bit.keys() == set(live) and self._claims == claims
+        same = self._bit.keys() == set(live) and (not live or self._claims == claims)
         return self if same else Web(claims, live)
 
     def among(self, names: Iterable[PeerName]) -> frozenset[PeerName]:

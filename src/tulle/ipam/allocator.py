@@ -45,6 +45,13 @@ TICK = 5.0
 REPORT_INTERVAL = 30.0
 """Seconds between corrections of our free counts in the ring that nobody is waiting for."""
 
+SLIGHTLY = 0.25
+"""By how much the counts may be wrong for longer: they only tell others whom to ask first, and every
+correction goes to every peer."""
+
+TRUTH_INTERVAL = 600.0
+"""Seconds between corrections of counts that are slightly wrong."""
+
 
 class Allocator:
     """See the module text. ``restored`` are the records of a previous life, in any order."""
@@ -73,6 +80,7 @@ class Allocator:
         )
         self._next_tick = 0.0
         self._next_report = 0.0
+        self._next_truth = 0.0
         self._owed = False
         directory.restore(previous.nicknames)
         resume(previous, config, territory, journal)
@@ -200,7 +208,10 @@ class Allocator:
 
     def encode_all(self, dialect: str, now: Instant) -> list[bytes]:
         """Our state, or nothing while a part of it is not on disk yet."""
-        return self.encode_some(dialect, STATE, now)
+        if self._journal.dirty:
+            self._owed = True
+            return []
+        return [self._exchange.encode_all(now)]
 
     def encode_some(self, dialect: str, keys: Keys, now: Instant) -> list[bytes]:
         """The state behind these keys, or nothing while a part of it is not on disk yet."""
@@ -328,10 +339,13 @@ class Allocator:
         self._fulfilment.retry(now)
 
     def _report_free(self, now: Instant) -> None:
-        urgent = self._territory.report_due() if self._asking.reachable else None
-        if urgent is None or (not urgent and now.mono < self._next_report):
+        wrong = self._territory.misreported() if self._asking.reachable else 0.0
+        if not wrong or (wrong < 1 and now.mono < self._next_report):
             return
         self._next_report = now.mono + REPORT_INTERVAL
+        if wrong <= SLIGHTLY and now.mono < self._next_truth:
+            return
+        self._next_truth = now.mono + TRUTH_INTERVAL
         before = self._territory.ring
         self._territory.report_free()
         if self._territory.ring is not before:

@@ -24,6 +24,11 @@ class Directory:
         """Names worth telling: of peers in the mesh, and of owners that are gone. The mesh knows best."""
         return {peer: text for peer, text in self._heard.items() if peer in owners} | self._live
 
+    def nicknames_of_absent(self, owners: frozenset[PeerName]) -> dict[PeerName, str]:
+        """Only what the mesh does not tell everybody by itself: of owners that are gone, and our own."""
+        known = self.nicknames(owners)
+        return {peer: text for peer, text in known.items() if peer == self._me or peer not in self.reachable}
+
     def update(self, reachable: frozenset[PeerName], nicknames: Mapping[PeerName, str]) -> None:
         """What the mesh says now."""
         self.reachable = reachable

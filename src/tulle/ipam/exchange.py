@@ -1,6 +1,6 @@
 """What peers tell each other about addresses: our state out, theirs in, and space from one to the other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 from random import Random
 
@@ -34,13 +34,27 @@ class Exchange:
     ) -> None:
         self._territory, self._election = territory, election
         self._directory, self._journal = directory, journal
+        self._said: tuple[int, weave.State] | None = None
+        self._bytes = b""
         self.asking = Asking(territory.me, rng, self.request_space)
 
+    def encode_all(self, now: Instant) -> bytes:
+        """Our state, with what every peer is called."""
+        return weave.encode_state(self._state(self._nicknames()), self._territory.me, now.wall)
+
     def encode(self, keys: Keys, now: Instant) -> bytes:
-        """Our state, or the question while there is still something to ask."""
-        question = keys == QUESTION and not self._territory.divided
-        state = weave.State(self._nicknames()) if question else self._state()
-        return weave.encode_state(state, self._territory.me, now.wall)
+        """Our state, or the question while there is still something to ask.
+
+        The same goes to one neighbour after the other, so it is put into bytes once.
+        """
+        nicknames = self._directory.nicknames_of_absent(self._territory.ring.owners)
+        if not self._territory.divided:
+            state = weave.State(nicknames) if keys == QUESTION else self._state(nicknames)
+            return weave.encode_state(state, self._territory.me, now.wall)
+        said = (int(now.wall), self._state(nicknames))
+        if self._said != said:
+            self._said, self._bytes = said, weave.encode_state(said[1], self._territory.me, now.wall)
+        return self._bytes
 
     def need_ring(self, now: Instant) -> None:
         """Somebody needs the range to be divided: see to it."""
@@ -100,15 +114,15 @@ class Exchange:
 
     def send_ring(self, to: PeerName, now: Instant) -> None:
         """Show a peer our ring."""
-        self._direct(to, weave.RingUpdate(self._state()), now)
+        self._direct(to, weave.RingUpdate(self._state(self._nicknames())), now)
 
     def _direct(self, to: PeerName, message: weave.Direct, now: Instant) -> None:
         self._journal.send(Unicast(to, weave.encode_direct(message, self._territory.me, now.wall)))
 
-    def _state(self) -> weave.State:
+    def _state(self, nicknames: Mapping[PeerName, str]) -> weave.State:
         if self._territory.divided:
-            return weave.State(self._nicknames(), None, self._territory.ring)
-        return weave.State(self._nicknames(), self._election.claims, None)
+            return weave.State(nicknames, None, self._territory.ring)
+        return weave.State(nicknames, self._election.claims, None)
 
     def _nicknames(self) -> dict[PeerName, str]:
         return self._directory.nicknames(self._territory.ring.owners)

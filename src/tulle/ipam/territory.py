@@ -122,17 +122,16 @@ class Territory:
         self.counts_changed = False
         self.adopt(self.ring.report_free(self.me, self.space.free_in))
 
-    def report_due(self) -> bool | None:
-        """None when the ring tells the truth about our free space; else whether it misleads those who ask.
+    def misreported(self) -> float:
+        """How wrong the ring is about our free space: 0 is the truth, 1 means something instead of nothing.
 
-        Wrong numbers are cheap and each correction raises versions, so small ones can wait. Not so a change
-        between nothing and something.
+        Between these it is the share of the larger number by which the worst of our entries is wrong.
         """
         if not self.counts_changed:
-            return None
+            return 0.0
         reported = self.ring.report_free(self.me, self.space.free_in)
         pairs = zip(self.ring.entries, reported.entries, strict=True)
-        return any((old.free == 0) != (new.free == 0) for old, new in pairs)
+        return max((abs(old.free - new.free) / max(old.free, new.free, 1) for old, new in pairs), default=0.0)
 
     def hold(self, ident: str, interface: IPv4Interface) -> None:
         """Note on disk that ``ident`` has the address, which nobody else may have here."""

@@ -335,6 +335,19 @@ def test_free_space_is_reported_now_and_then_and_at_once_when_it_runs_out() -> N
     assert desk.ipam.ring.entries[0].free == 1
 
 
+def test_numbers_that_are_a_little_wrong_stay_so_for_longer() -> None:
+    desk = Desk(config("10.32.0.0/27", bootstrap=TWO))
+    desk.ipam.peers_changed(frozenset({B}), {}, NOW)
+    free = []
+    for number, seconds in enumerate((0, 40, 80, 120, 160, 700)):
+        desk.allocate(number, f"c{number}", "10.32.0.0/27")
+        desk.ipam.tick(NOW.later(seconds))
+        free.append(desk.ipam.ring.entries[0].free)
+    assert free == [15, 15, 15, 15, 11, 11]
+    desk.ipam.tick(NOW.later(800))
+    assert desk.ipam.ring.entries[0].free == 10
+
+
 def test_a_report_is_told_to_neighbours_who_would_not_hear_of_it_for_long() -> None:
     desk = Desk(config("10.32.0.0/29", bootstrap=TWO))
     desk.ipam.peers_changed(frozenset({B}), {}, NOW)

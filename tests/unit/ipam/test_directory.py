@@ -27,6 +27,14 @@ def test_only_names_of_peers_that_matter_are_told() -> None:
     assert known.nicknames(frozenset({C})) == {A: "h1", B: "h2", C: "h3"}
 
 
+def test_what_the_mesh_tells_by_itself_is_not_told_again() -> None:
+    known = directory()
+    known.learn({C: "h3"})
+    assert known.nicknames_of_absent(frozenset({B, C})) == {A: "h1", C: "h3"}
+    known.update(frozenset(), {A: "h1"})
+    assert known.nicknames_of_absent(frozenset({B})) == {A: "h1", B: "h2"}
+
+
 def test_owners_keep_their_names_when_they_are_gone() -> None:
     known = directory()
     known.learn({C: "h3"})

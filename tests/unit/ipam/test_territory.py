@@ -73,17 +73,17 @@ def test_a_ring_in_many_pieces_is_not_split_further(monkeypatch: pytest.MonkeyPa
     assert land(A, B).donate(Range(START, START + 1), C) is None
 
 
-def test_only_news_about_nothing_or_something_is_urgent() -> None:
+def test_how_wrong_the_free_counts_are() -> None:
     ours = land(A, B)
     ours.report_free()
-    assert ours.report_due() is None
+    assert ours.misreported() == 0
     ours.hold("a", at(1))
-    assert ours.report_due() is False
+    assert ours.misreported() == 1 / 8
     for offset in (0, 2, 3, 4, 5, 6, 7):
         ours.hold("a", at(offset))
-    assert ours.report_due() is True
+    assert ours.misreported() == 1
     ours.report_free()
-    assert ours.report_due() is None
+    assert ours.misreported() == 0
     assert ours.ring.entries[0] == Entry(START, A, 1, 0)
 
 
