@@ -282,6 +282,25 @@ def test_endpoints_outlive_the_daemon_and_a_crash_of_docker(joined: list[Engine]
     assert start(one, "fixed", "--ip", kept) == kept
 
 
+def test_what_runs_keeps_its_address_when_the_state_was_lost(joined: list[Engine]) -> None:
+    """The host has a new name then, and whoever removes the old one leaves it what its containers have."""
+    one, two = joined
+    kept, before = start(two, "kept"), two.host.report()["Router"]["Name"]
+    two.host.kill()
+    two.host.forget_state()
+    two.host.relaunch()
+    two.host.lab.wait_connected([engine.host for engine in joined])
+    wait_until(lambda: two.host.report()["IPAM"]["PendingClaims"], what="what runs is claimed")
+    one.host.tulle("rmpeer", before)
+    wait_until(lambda: not two.host.report()["IPAM"]["PendingClaims"], what="it is held")
+    assert "on this host has the address" in refusal(
+        two, "run", "--network", "tulle", "--ip", kept, IMAGE, "true"
+    )
+    assert start(two, "new") != kept
+    start(one, "far")
+    wait_reached(one, "far", kept)
+
+
 def test_a_stopped_daemon_leaves_no_network_and_no_socket(joined: list[Engine]) -> None:
     """The last test: it leaves a host without a daemon."""
     one = joined[0]
