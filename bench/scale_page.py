@@ -62,7 +62,8 @@ and trees follow from them, and what is to be said goes into the streams.
 ## How it stays small
 
 - A description of a peer goes to each neighbour once, in a short form, and who has it already reads no more
-  than its number. Peers of Weave Net get theirs, as ever.
+  than its number. Without a password, messages between peers of tulle are packed as one stream (deflate), so
+  what was said before in part is short. Peers of Weave Net get theirs, as ever.
 - Idle neighbours compare digests: of the graph, the ring and the names. Who lacks a name among 10,000 is told
   a sixty-fourth of them.
 - Routes and trees are computed anew only when a connection that carries frames comes or goes.

@@ -10,6 +10,7 @@ from tulle.errors import BadMessage
 from tulle.mesh.dialect import BroadcastMessage, Features, GossipMessage
 from tulle.mesh.dialect.weave import gob
 from tulle.mesh.dialect.weave.messages import decode_message, encode_features
+from tulle.mesh.dialect.weave.packing import Packer
 from tulle.mesh.dialect.weave.sealing import Sealer
 from tulle.mesh.dialect.weave.session import WeaveSession
 
@@ -59,6 +60,7 @@ def gob_seeds() -> list[bytes]:
     ]
 
 
+_FEATURES = {"Name": "a", "Deflate": "1"}
 _KEY_PAIR = (b"\x01" * 32, b"\x02" * 32)
 
 
@@ -72,7 +74,7 @@ def _handshakes(password: bytes | None) -> tuple[bytes, bytes]:
 
 
 def _ends(password: bytes | None) -> tuple[WeaveSession, WeaveSession]:
-    ends = [WeaveSession(index == 0, {"Name": "a"}, password, key) for index, key in enumerate(_KEY_PAIR)]
+    ends = [WeaveSession(index == 0, _FEATURES, password, key) for index, key in enumerate(_KEY_PAIR)]
     return ends[0], ends[1]
 
 
@@ -100,11 +102,11 @@ def _feed_bodies(source: Source, password: bytes | None) -> None:
     _, acceptor = _ends(password)
     acceptor.start()
     heard = acceptor.receive(_handshakes(password)[0])
-    assert heard == [Features({"Name": "a"})]
+    assert heard == [Features(_FEATURES)]
     sealer = None
     if acceptor.session_key is not None:
         sealer = Sealer(acceptor.session_key, from_dialler=True)
-        sealer.seal(encode_features({"Name": "a"}))
+        sealer.seal(encode_features(_FEATURES))
     with suppress(BadMessage):
         while source.more():
             body = source.piece()
@@ -118,7 +120,8 @@ def session_seeds() -> list[bytes]:
     streams = [recording.stream(True)[8:] for recording in all_recordings() if not recording.session_key]
     raw = [b"\x00\x01\x08" + _piece(stream) for stream in streams]
     bodies = [b"\x00\x00" + _piece(body) for body in all_bodies()]
-    return [*raw, *bodies, b"\x01\x00" + _piece(all_bodies()[0])]
+    packed = [b"\x00\x00" + _piece(Packer().pack(body)) for body in all_bodies()]
+    return [*raw, *bodies, *packed, b"\x01\x00" + _piece(all_bodies()[0])]
 
 
 def _piece(data: bytes) -> bytes:

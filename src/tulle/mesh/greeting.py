@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tulle.errors import BadMessage
 from tulle.mesh.config import MeshConfig
+from tulle.mesh.dialect.weave import packing
 from tulle.mesh.peername import PeerName, format_name, parse_name
 from tulle.mesh.shortids import SHORT_IDS
 from tulle.mesh.troubles import RENAME
@@ -82,6 +83,7 @@ def features(config: MeshConfig, short_id: int | None, conn_id: int, remote_ip: 
         "Overlays": " ".join(config.carriers),
         _TELLS_ALL: "true",
         _RECORDS: "1",
+        packing.FEATURE: "1",
     }
     if short_id is not None:
         values["ShortID"] = str(short_id)

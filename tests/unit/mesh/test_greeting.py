@@ -31,6 +31,7 @@ def test_what_we_tell_is_what_the_protocol_knows() -> None:
         "Overlays": "fastdp sleeve",
         "TopologyPush": "true",
         "PeerRecords": "1",
+        "Deflate": "1",
     }
     assert "ShortID" not in features(config(2), None, 123, "10.0.0.1")
 

@@ -19,6 +19,7 @@ from tulle.mesh.dialect.weave.messages import (
     encode_features,
     encode_message,
 )
+from tulle.mesh.dialect.weave.packing import FEATURE, Packer, Unpacker
 from tulle.mesh.dialect.weave.sealing import KEY_SIZE, OVERHEAD, Opener, Sealer, public_key, session_key
 
 PREFIX = b"weave"
@@ -52,6 +53,9 @@ class WeaveSession:
         self.session_key: bytes | None = None
         self._outbound = outbound
         self._features = encode_features(dict(features))
+        self._packs = FEATURE in features and password is None
+        self._packer: Packer | None = None
+        self._unpacker: Unpacker | None = None
         self._password = password
         self._private_key = private_key
         self._greeted = False
@@ -93,7 +97,8 @@ class WeaveSession:
             raise RuntimeError("the handshake is not over yet")
         if self._bare_control and isinstance(message, Control):
             return self._frame(encode_bare_control(message))
-        return self._frame(encode_message(message))
+        body = encode_message(message)
+        return self._frame(self._packer.pack(body) if self._packer else body)
 
     def _frame(self, body: bytes) -> bytes:
         if len(body) > MAX_BODY:
@@ -165,6 +170,8 @@ class WeaveSession:
         features = Features(decode_features(body))
         self._greeted = True
         self._bare_control = "Overlays" not in features.values
+        if self._packs and FEATURE in features.values:
+            self._packer, self._unpacker = Packer(), Unpacker()
         self.session_key = self._key
         self._next(self._read_length, _LENGTH_SIZE)
         return features
@@ -172,4 +179,6 @@ class WeaveSession:
     def _read_message(self) -> Message | None:
         body = self._take()
         self._next(self._read_length, _LENGTH_SIZE)
-        return decode_message(self._opener.open(body) if self._opener else body)
+        if self._opener:
+            body = self._opener.open(body)
+        return decode_message(self._unpacker.unpack(body) if self._unpacker else body)
