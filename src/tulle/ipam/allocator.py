@@ -208,17 +208,11 @@ class Allocator:
 
     def encode_all(self, dialect: str, now: Instant) -> list[bytes]:
         """Our state, or nothing while a part of it is not on disk yet."""
-        if self._journal.dirty:
-            self._owed = True
-            return []
-        return [self._exchange.encode_all(now)]
+        return [] if self._owes() else [self._exchange.encode_all(now)]
 
     def encode_some(self, dialect: str, keys: Keys, now: Instant) -> list[bytes]:
         """The state behind these keys, or nothing while a part of it is not on disk yet."""
-        if self._journal.dirty:
-            self._owed = True
-            return []
-        return [self._exchange.encode(keys, now)] if keys else []
+        return [] if self._owes() or not keys else [self._exchange.encode(keys, now)]
 
     def merge(self, dialect: str, payload: bytes, sender: PeerName, broadcast: bool, now: Instant) -> Merged:
         """Take in the state of a peer. A broadcast is passed on as our own state, gossip if it was news."""
@@ -246,7 +240,7 @@ class Allocator:
         before = self._territory.ring
         match weave.decode_direct(payload):
             case weave.SpaceRequest(wanted):
-                if wanted.clip(self._territory.universe).size <= 0:
+                if self._exchange.is_about_ring(wanted):
                     self._exchange.tell_in_use(src, self._in_use(), now)
                 self._exchange.donate(wanted, src, now)
             case weave.SpaceDenied(wanted):
@@ -323,6 +317,11 @@ class Allocator:
         if self._fulfilment.waiting and not self._territory.divided:
             self._exchange.need_ring(now)
             self._fulfilment.retry(now)
+
+    def _owes(self) -> bool:
+        """Whether a part of our state is not on disk yet, so that it has to be told later."""
+        self._owed |= self._journal.dirty
+        return self._journal.dirty
 
     def _merged(self, before: Ring, now: Instant) -> None:
         """After others spoke; the ring was ``before`` until then."""

@@ -79,10 +79,9 @@ class Exchange:
 
         While our own ring is in doubt we stay silent about what is in it; the peer asks again.
         """
-        about_space = wanted.clip(self._territory.universe).size > 0
         if not self._territory.divided or to == self._territory.me:
             return
-        if about_space and not self._territory.settling.settled(now):
+        if not self.is_about_ring(wanted) and not self._territory.settling.settled(now):
             return
         given = self._territory.donate(wanted, to)
         if given is None:
@@ -101,6 +100,10 @@ class Exchange:
         """Ask a peer for its ring: it sends it after denying space that nobody has."""
         beyond = self._territory.universe.end
         self.request_space(peer, Range(beyond, beyond + 1), now)
+
+    def is_about_ring(self, wanted: Range) -> bool:
+        """Whether a request is for what ``request_ring`` asks, where there is no space."""
+        return wanted.clip(self._territory.universe).size <= 0
 
     def tell_in_use(self, to: PeerName, addresses: Iterable[int], now: Instant) -> None:
         """Tell a peer of our own kind what we use without owning it: it may be about to take it over."""

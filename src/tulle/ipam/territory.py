@@ -110,7 +110,7 @@ class Territory:
         ranges = self.ring.owned_ranges(source)
         ring = self.ring.transfer(source, to)
         for address in sorted(users):
-            inherited = any(address in piece for piece in ranges)
+            inherited = self.ring.owner(address) == source
             if inherited and users[address] != to and len(ring.entries) < MAX_OWN_SPLIT:
                 ring = ring.grant(Range(address, address + 1), users[address])
         self.adopt(ring)
