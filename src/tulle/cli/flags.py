@@ -40,6 +40,9 @@ FLAGS = (
     Flag(
         "no_bypass", None, "Send all frames over the bridge, for packet filters that must see them; slower."
     ),
+    Flag(
+        "no_pm_qos", None, "Let processors halt also while the daemon carries frames one by one; less power."
+    ),
     Flag("mtu", "BYTES", "MTU of the containers' interfaces.", "1376"),
     Flag(
         "ipalloc_init",

@@ -31,6 +31,7 @@ from tulle.host.expose import Exposure
 from tulle.host.firewall import Firewall
 from tulle.host.groups_watch import GroupWatch, Joined
 from tulle.host.netlink import KernelRefused
+from tulle.host.pm_qos import PmQos
 from tulle.host.ports import Ports
 from tulle.host.routed import Gateway, Routed
 from tulle.host.rules import FirewallConfig
@@ -103,7 +104,8 @@ class Kernel:
             undo.callback(path.close)
             exposure = Exposure(bridge, firewall)
             await exposure.start()
-            sleeve = Sleeve(options.port, options.host or "")
+            pm_qos = None if options.no_pm_qos else PmQos()
+            sleeve = Sleeve(options.port, options.host or "", pm_qos=pm_qos)
             sleeve.use_format(WeaveFormat())
             undo.pop_all()
         return cls(plan, bridge, path, firewall, Ports(plan.wiring, on_gone), exposure, sleeve)

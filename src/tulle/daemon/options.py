@@ -56,6 +56,7 @@ class LaunchOptions(ProxyOptions):
     trusted_subnets: tuple[IPv4Network, ...] = ()
     no_fastdp: bool = False
     no_bypass: bool = False
+    no_pm_qos: bool = False
     mtu: int = 1376
     bridge: str = "tulle"
     interface: str = "tulle0"
@@ -170,7 +171,8 @@ LISTS: Mapping[str, Callable[[str], Any]] = {
     "proxy_listen": lambda text: parse_listen(text.removeprefix("=")),  # people write -H=ADDR, as for Docker
 }
 SWITCHES = (
-    "resume", "no_discovery", "no_fastdp", "no_bypass", "no_dns", "no_plugin", "plugin_v2", *PROXY_SWITCHES
+    "resume", "no_discovery", "no_fastdp", "no_bypass", "no_pm_qos", "no_dns", "no_plugin", "plugin_v2",
+    *PROXY_SWITCHES,
 )  # fmt: skip
 
 

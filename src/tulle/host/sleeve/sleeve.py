@@ -21,6 +21,7 @@ from tulle.datapath.sleeve.orders import (
 )
 from tulle.datapath.tables import ShortId
 from tulle.host.direct import add_reader
+from tulle.host.pm_qos import PmQos
 from tulle.host.sleeve import parcels, vnet
 from tulle.host.sleeve.batch import Batch, Run
 from tulle.host.sleeve.native import Native
@@ -47,8 +48,14 @@ _NO_COUNT = Count(0, 0, 0, 0)
 class Sleeve:
     """Carries frames by paths, as it is ordered to. Lives in the event loop in which it is started."""
 
-    def __init__(self, port: int, address: str = "", clock: Callable[[], float] = time.monotonic) -> None:
-        """Open the socket. Raises UserError if the port is taken."""
+    def __init__(
+        self,
+        port: int,
+        address: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        pm_qos: PmQos | None = None,
+    ) -> None:
+        """Open the socket. Raises UserError if the port is taken. ``pm_qos`` None: processors may halt."""
         self.socket = UdpSocket(port, address)
         self.strangers = 0
         """Datagrams that belong to no path."""
@@ -57,6 +64,9 @@ class Sleeve:
         self._dropped = 0
         """By paths that are closed."""
         self._clock = clock
+        self._pm_qos = pm_qos
+        self._framed = False
+        """Whether a datagram that came alone was a frame: messages between daemons keep nobody awake."""
         self._shop = Workshop()
         self._reception = Reception(self.socket, self)
         self._tap: Tap | None = None
@@ -138,6 +148,8 @@ class Sleeve:
             self._end_reading = None
         if self._tap is not None:
             self._tap.on_data(None)
+        if self._pm_qos is not None:
+            self._pm_qos.release()
         for path in list(self._paths):
             self._close(ClosePath(path))
         self.socket.close()
@@ -242,13 +254,15 @@ class Sleeve:
 
     def receive(self) -> bool:
         """Take what waits in the socket, but not for ever. True if there was something to report."""
-        self._reported = False
+        self._reported = self._framed = False
         lone, tap = self._reception.receive(), self._tap
         if tap is not None:
             if not lone:
                 tap.hurry()
             elif tap.take_answer():  # what comes out of the TAP at once may be one
                 self._reported = True
+        if lone and self._framed and self._pm_qos is not None and self._pm_qos.came():
+            self._reported = True
         if self._other is not None:
             self._other.settle()
             if self._ready:
@@ -279,6 +293,7 @@ class Sleeve:
                     return
                 frame = path.open(datagram, sequence, kind, padding)
                 if frame is not None:
+                    self._framed = True
                     (self.deliver if self._sealed.active else self.deliver_here)(frame, path.peer)
                 return
         self._take_strange(datagram, source)
