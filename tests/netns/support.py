@@ -28,6 +28,11 @@ def link(space: Namespace, name: str) -> Any:
     return shown(space, "link", "show", name)[0]
 
 
+def has_filter_hooks(space: Namespace, name: str) -> bool:
+    """Whether programs could be put on a link without an interruption."""
+    return "clsact" in space.run("tc", "qdisc", "show", "dev", name).stdout
+
+
 def setting(space: Namespace, name: str) -> str:
     """A kernel setting below ``net``."""
     return space.run("cat", f"/proc/sys/net/{name}").stdout.strip()

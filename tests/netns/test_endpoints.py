@@ -7,7 +7,7 @@ import pytest
 
 from lab.container import Container as Space
 from lab.namespace import Namespace
-from netns.support import Run, link, setting, shown
+from netns.support import Run, has_filter_hooks, link, setting, shown
 from tulle.errors import UserError
 from tulle.host import endpoints
 from tulle.host.bridge import Bridge
@@ -24,6 +24,7 @@ def test_a_pair_is_made_taken_and_removed(
     assert (outer["master"], outer["mtu"], inner["mtu"]) == ("tulle", 1300, 1300)
     assert inner["address"] == ONE.mac
     assert setting(host, f"ipv6/conf/{ONE.outer}/disable_ipv6") == "1"
+    assert has_filter_hooks(host, ONE.outer)
     (found,) = run(endpoints.list_endpoints("tulle"))
     assert (found.endpoint, found.taken, found.joined) == (ONE, False, True)
 

@@ -10,7 +10,7 @@ from lab import wait_until
 from lab.container import Container as Space
 from lab.namespace import Namespace
 from lab.namespace import run as command
-from netns.support import MAC, Run, link, setting, shown
+from netns.support import MAC, Run, has_filter_hooks, link, setting, shown
 from tulle.errors import UserError
 from tulle.host import veth
 from tulle.host.attachments import list_attached
@@ -47,6 +47,24 @@ def test_the_container_gets_its_interface(
     assert outer["ifindex"] == made.host_index
     assert outer["master"] == "tulle"
     assert container.pings("169.254.53.53")
+
+
+def test_a_port_has_the_hooks_of_programs_before_it_is_up(
+    host: Namespace, run: Run, target: Container, wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given to a link that carries frames already, they would cost some of these."""
+    up: list[bool] = []
+    make = veth.netlink.early_filter_hooks
+
+    def made(index: int) -> veth.Request:
+        up.append("UP" in link(host, veth.host_name(target, "tulle0"))["flags"])
+        return make(index)
+
+    monkeypatch.setattr(veth.netlink, "early_filter_hooks", made)
+    for _ in range(2):
+        attached = run(attach(target, [ONE], wiring))
+    assert has_filter_hooks(host, attached.host_name)
+    assert up == [False]
 
 
 def test_two_containers_reach_each_other(

@@ -180,11 +180,13 @@ def _create(endpoint: Endpoint, mtu: int) -> int:
             rtnl.send([netlink.delete_named_link(endpoint.outer)])
             rtnl.send([netlink.new_link(pair)])
             sysctl.write({f"ipv6/conf/{endpoint.outer}/{key}": value for key, value in _IPV6})
-            rtnl.send([netlink.set_named_link(endpoint.outer, port, up=True)])
-        except KernelRefused as error:
+            index = socket.if_nametoindex(endpoint.outer)
+            joining = netlink.set_named_link(endpoint.outer, port, up=True)
+            rtnl.send([netlink.early_filter_hooks(index), joining])
+        except OSError as error:
             rtnl.send([netlink.delete_named_link(endpoint.outer)])
             raise _refused(error) from error
-        return socket.if_nametoindex(endpoint.outer)
+        return index
 
 
 _IPV6 = (("disable_ipv6", "1"), ("accept_ra", "0"))
@@ -242,5 +244,5 @@ def from_alias(alias: str | None) -> Endpoint | None:
         return None
 
 
-def _refused(error: KernelRefused) -> UserError:
+def _refused(error: OSError) -> UserError:
     return UserError(f"the container could not be joined to tulle's bridge: {error.strerror}", 500)

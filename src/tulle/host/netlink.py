@@ -254,6 +254,19 @@ def get_link(name: str) -> Request:
     return Request(GETLINK, 0, {}, [("IFLA_IFNAME", name)], frozenset({errno.ENODEV}))
 
 
+def filter_hooks(index: int, tolerated: frozenset[int] = frozenset()) -> Request:
+    """Give a link the places where programs see its frames (the clsact queueing discipline)."""
+    fields = {"index": index, "handle": 0xFFFF0000, "parent": 0xFFFFFFF1}
+    return Request(NEWQDISC, CREATE | EXCL, fields, [("TCA_KIND", "clsact")], tolerated)
+
+
+def early_filter_hooks(index: int) -> Request:
+    """The same for a link that is not up yet: given to one that is, they cost it the frames of some
+    milliseconds. A kernel without them is no error.
+    """
+    return filter_hooks(index, frozenset({errno.EEXIST, errno.ENOENT, errno.EOPNOTSUPP}))
+
+
 def add_address(index: int, address: IPv4Interface, *, scope: int = SCOPE_GLOBAL, label: str = "") -> Request:
     """Give a link an address; one that it already has is left as it is."""
     attributes = [("IFA_LOCAL", str(address.ip)), ("IFA_ADDRESS", str(address.ip))]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tulle.errors import UserError
 from tulle.host import namespace, netlink, nft
-from tulle.host.netlink import Request, Rtnl
+from tulle.host.netlink import Rtnl
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,8 @@ def _nft() -> None:
 
 
 def _clsact() -> None:
-    fields = {"index": _LOOPBACK, "handle": 0xFFFF0000, "parent": 0xFFFFFFF1}
     with Rtnl() as rtnl:
-        rtnl.send([Request(netlink.NEWQDISC, netlink.CREATE, fields, [("TCA_KIND", "clsact")])])
+        rtnl.send([netlink.filter_hooks(_LOOPBACK)])
 
 
 def _bpf() -> None:

@@ -83,7 +83,7 @@ def _attach(target: Container, addresses: Sequence[IPv4Interface], wiring: Wirin
             pair.finish()
         except BaseException as error:
             pair.undo()
-            if isinstance(error, KernelRefused):
+            if isinstance(error, OSError):
                 raise _refused(target, error) from error
             raise
         index = socket.if_nametoindex(pair.name)
@@ -130,8 +130,9 @@ class _Pair:
     def finish(self) -> None:
         """Bring the host's end up as a port of the bridge, without an IPv6 life of its own."""
         sysctl.write({f"ipv6/conf/{self.name}/{key}": value for key, value in _PORT_IPV6})
+        hooks = [netlink.early_filter_hooks(socket.if_nametoindex(self.name))] if self.made else []
         port = [("IFLA_MTU", self.wiring.mtu), ("IFLA_MASTER", self.bridge)]
-        self.host.send([netlink.set_named_link(self.name, port, up=True)])
+        self.host.send([*hooks, netlink.set_named_link(self.name, port, up=True)])
 
     def undo(self) -> None:
         """Remove the pair if this call has made it."""
@@ -249,7 +250,7 @@ def _random_mac() -> str:
     return bytes([first & 0xFC | 0x02, *rest]).hex(":")
 
 
-def _refused(target: Container, error: KernelRefused) -> UserError:
+def _refused(target: Container, error: OSError) -> UserError:
     return UserError(
         f"{target.reference} could not be attached or changed: the kernel says {error.strerror}", 500
     )
