@@ -29,7 +29,7 @@ from lab.namespace import Namespace
 from lab.wait import wait_until
 from tulle.host.pm_qos import DEVICE
 
-ROUNDS, SECONDS, PINGS = 5, 1.0, 1000
+ROUNDS, SECONDS, PINGS, TRIES = 5, 1.0, 1000, 10
 PASSWORD = ("--password", "a password for the bench")
 BLOCKED = "udp dport { 6784, 6785 } drop"
 GOALS = {
@@ -208,9 +208,11 @@ def _ping(ends: Ends) -> Rate:
 
 def _halting(measure: Measure) -> Rate:
     """What is measured while nobody keeps processors awake: the daemons beside must have no part in it."""
-    found = measure()
-    assert _may_halt(), "nobody keeps the processors awake"
-    return found
+    for _ in range(TRIES):
+        found = measure()
+        if _may_halt():
+            return found
+    raise AssertionError("somebody keeps the processors of this machine awake")
 
 
 def _may_halt() -> bool:
