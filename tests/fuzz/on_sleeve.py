@@ -47,6 +47,9 @@ class _Tap:
         assert frame[10] == 0x7A
         return size % 7 != 0
 
+    def write_all(self, frames: list[bytes | memoryview]) -> list[bytes | memoryview]:
+        return [frame for frame in frames if not self.write_data(frame)]
+
 
 class _World:
     def __init__(self) -> None:

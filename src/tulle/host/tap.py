@@ -15,7 +15,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tulle.datapath.tapframe import DATA
 from tulle.errors import UserError
@@ -97,6 +97,16 @@ class Tap:
             return False
         return True
 
+    def write_all(self, frames: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
+        """Hand data frames to the kernel, headers first; answers those that it would not take."""
+        fd, write, refused = self._fd, os.write, []
+        for frame in frames:
+            try:
+                write(fd, frame)
+            except OSError:
+                refused.append(frame)
+        return refused
+
     def read(self) -> bytes | None:
         """The next waiting control frame, or None. Data frames before it are taken by who takes them."""
         while frames := self._look(1):
@@ -126,13 +136,14 @@ class Tap:
         self._looked = time.monotonic()
 
     def _take_one(self) -> bool:
-        frame = self._next(self._buffers[0])
-        if frame is None:
+        frames = self._look(1)
+        if not frames:
             return False
+        frame = frames[0]
         self._bulk = len(frame) > _SMALL
         if len(frame) > _HEAD and frame[_HEAD] == DATA:
             if self._take_data is not None:
-                self._take_data([frame])
+                self._take_data(frames)
             return False
         self._give(bytes(frame[_HEAD:]), self._take)
         return True
@@ -174,22 +185,15 @@ class Tap:
         next, leaves the instructions and data of each in the processor's cache.
         """
         found: list[memoryview] = []
-        for buffer in self._buffers[:most]:
-            frame = self._next(buffer)
-            if frame is None:
-                break
-            found.append(frame)
-        return found
-
-    def _next(self, buffer: memoryview) -> memoryview | None:
-        """The next frame that waits, in this buffer."""
+        fd, read = self._fd, os.readv
         try:
-            return buffer[: os.readv(self._fd, (buffer,))]
+            for buffer in self._buffers[:most]:
+                found.append(buffer[: read(fd, (buffer,))])
         except BlockingIOError:
-            return None
+            pass
         except OSError:
             self._stop_reading()  # somebody removed the interface: nothing will ever come
-            return None
+        return found
 
     def _sort(self, frames: list[memoryview]) -> list[bytes]:
         """Give data frames away; answers the control frames, without what stands before them."""

@@ -65,8 +65,8 @@ class End:
         self.frames: list[bytes] = []
         self.messages: list[bytes] = []
 
-    def frame_came(self, frame: memoryview) -> None:
-        self.frames.append(bytes(frame))
+    def frames_came(self, frames: list[memoryview]) -> None:
+        self.frames += map(bytes, frames)
 
     def message_came(self, message: bytes) -> None:
         self.messages.append(message)

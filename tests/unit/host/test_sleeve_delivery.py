@@ -33,6 +33,9 @@ class Tap:
         self.frames.append(bytes(frame))
         return True
 
+    def write_all(self, frames: list[bytes | memoryview]) -> list[bytes | memoryview]:
+        return [frame for frame in frames if not self.write_data(frame)]
+
 
 @pytest.fixture
 def tap() -> Tap:

@@ -16,8 +16,8 @@ from tulle.host.sleeve.workshop import BUFFER, Opened
 class Taker(Protocol):
     """What takes what has come."""
 
-    def frame_came(self, frame: memoryview) -> None:
-        """A frame of the TAP. Its bytes may be overwritten; they are good until the place where units are
+    def frames_came(self, frames: list[memoryview]) -> None:
+        """Frames of the TAP. Their bytes may be overwritten; they are good until the place where units are
         opened is cleared, or the next datagrams are received."""
 
     def message_came(self, message: bytes) -> None:
@@ -114,12 +114,11 @@ class Inward:
 
     def _hand_over(self, kind: int, unit: memoryview, taker: Taker) -> None:
         if kind == Kind.FRAME:
-            taker.frame_came(unit)
+            taker.frames_came([unit])
             return
         parts = _parts(unit)
         if kind == Kind.FRAMES and parts:
-            for part in parts:
-                taker.frame_came(part)
+            taker.frames_came(parts)
         elif kind == Kind.MESSAGE and parts:
             taker.message_came(bytes(parts[0]))
 
@@ -133,12 +132,11 @@ def _unsealed(kind: int, padding: int, body: memoryview) -> memoryview | None:
 
 def _parts(unit: memoryview) -> list[memoryview]:
     """What stands in a unit, each part after its length; zeros may follow."""
-    parts, at = [], 0
-    while at + LENGTH.size <= len(unit):
-        size = LENGTH.unpack_from(unit, at)[0]
-        at += LENGTH.size
-        if not size or at + size > len(unit):
+    parts, start, end = [], LENGTH.size, len(unit)
+    while start <= end:
+        stop = start + LENGTH.unpack_from(unit, start - LENGTH.size)[0]
+        if stop == start or stop > end:
             break
-        parts.append(unit[at : at + size])
-        at += size
+        parts.append(unit[start:stop])
+        start = stop + LENGTH.size
     return parts

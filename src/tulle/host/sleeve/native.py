@@ -50,9 +50,11 @@ class Native:
     def close(self) -> None:
         """See ``paths.Path``."""
 
-    def frame_came(self, frame: memoryview) -> None:
+    def frames_came(self, frames: list[memoryview]) -> None:
         """See ``inward.Taker``."""
-        self._outlets.deliver(frame, self.peer)
+        deliver, peer = self._outlets.deliver, self.peer
+        for frame in frames:
+            deliver(frame, peer)
 
     def message_came(self, message: bytes) -> None:
         """See ``inward.Taker``."""

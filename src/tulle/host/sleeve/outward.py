@@ -14,6 +14,7 @@ LEAST_SIZE = 400
 """Bytes of UDP payload. Every IPv4 path passes as much, and a superframe fits into 255 such datagrams."""
 
 _FRAME = int(Kind.FRAME)
+_LENGTH = LENGTH.size
 
 _MOST_EVEN = 48
 """Datagrams of a unit whose padding, less than five bytes for each, the header's one byte can always say."""
@@ -58,8 +59,8 @@ class Outward:
 
         Large ones must stay as they are until the socket has sent them; see ``messages.Sending.post``.
         """
-        size = len(frame)
-        if size + LENGTH.size + self._tag > self._piece:
+        size = len(frame) + _LENGTH
+        if size + self._tag > self._piece:
             if self._waiting:
                 self.flush()
             if self._group:
@@ -67,11 +68,11 @@ class Outward:
             else:
                 self._whole(frame)
             return
-        if size + LENGTH.size > self._room:
+        if size > self._room:
             self.flush()
             self._room = self._piece - self._tag
         self._waiting.append(bytes(frame))
-        self._room -= size + LENGTH.size
+        self._room -= size
 
     def alone(self, frame: memoryview) -> None:
         """Send a small frame that comes while none wait. See ``paths.Path``."""

@@ -68,10 +68,11 @@ class _Receiver:
         self.inward = inward
         self.proven = False
 
-    def frame_came(self, frame: memoryview) -> None:
+    def frames_came(self, frames: list[memoryview]) -> None:
         """See ``inward.Taker``."""
         self.proven = True
-        self._sealed.opened(frame, self.peer)
+        for frame in frames:
+            self._sealed.opened(frame, self.peer)
 
     def message_came(self, message: bytes) -> None:
         """See ``inward.Taker``. Nobody has anything to say."""

@@ -305,8 +305,8 @@ class Sleeve:
     def settle(self) -> None:
         """Hand the kernel what has come for it. The places where it lies are free then."""
         tap = self._tap
-        for frame in self._ready:
-            if tap is None or not (tap.write_data(frame) or self._write_cut(tap, bytearray(frame))):
+        for frame in self._ready if tap is None else tap.write_all(self._ready):
+            if tap is None or not self._write_cut(tap, bytearray(frame)):
                 self.undelivered += 1
         self._ready.clear()
         self._shop.opened.clear()
