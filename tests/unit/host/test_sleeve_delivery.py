@@ -52,7 +52,9 @@ def sleeve(tap: Tap) -> Iterator[Sleeve]:
 
 
 def deliver(sleeve: Sleeve, frame: bytes, peer: PeerName = PEER) -> bool:
-    taken = sleeve.deliver(memoryview(bytearray(frame)), peer)
+    before = sleeve.undelivered
+    sleeve.deliver((memoryview(bytearray(frame)),), peer)
+    taken = sleeve.undelivered == before
     sleeve.settle()
     return taken
 
@@ -88,6 +90,14 @@ def test_what_no_kernel_would_have_sent_is_kept_from_ours(sleeve: Sleeve, tap: T
     assert not tap.frames
 
 
+def test_a_frame_that_is_not_fit_takes_no_other_with_it(sleeve: Sleeve, tap: Tap) -> None:
+    frames = [tap_frame(bytes([number]) * size) for number, size in enumerate((60, 13, 80))]
+    sleeve.deliver([memoryview(bytearray(frame)) for frame in frames], PEER)
+    sleeve.settle()
+    assert [made[PREFIX:] for made in tap.frames] == [frame[PREFIX:] for frame in (frames[0], frames[2])]
+    assert sleeve.undelivered == 1
+
+
 def test_an_old_kernel_gets_big_udp_frames_as_packets(sleeve: Sleeve, tap: Tap) -> None:
     tap.old = True
     frame = udp_superframe(bytes(range(256)) * 40)
@@ -111,7 +121,7 @@ def test_frames_that_come_in_one_turn_lie_in_places_of_their_own(sleeve: Sleeve,
     for frame in frames:
         place = opened.take(len(frame))
         place[:] = frame
-        assert sleeve.deliver(place, PEER)
+        sleeve.deliver((place,), PEER)
     assert not tap.frames
     sleeve.settle()
     assert [made[PREFIX:] for made in tap.frames] == [frame[PREFIX:] for frame in frames]

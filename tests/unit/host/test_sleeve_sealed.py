@@ -242,7 +242,7 @@ def host() -> Iterator[tuple[Sleeve, Tap]]:
 
 
 def by_a_path_of_ours(sleeve: Sleeve, tap: Tap, parcel: bytes) -> None:
-    assert sleeve.deliver(memoryview(bytearray(parcel)), RELAY)
+    sleeve.deliver((memoryview(bytearray(parcel)),), RELAY)
     sleeve.settle()
 
 

@@ -52,9 +52,7 @@ class Native:
 
     def frames_came(self, frames: list[memoryview]) -> None:
         """See ``inward.Taker``."""
-        deliver, peer = self._outlets.deliver, self.peer
-        for frame in frames:
-            deliver(frame, peer)
+        self._outlets.deliver(frames, self.peer)
 
     def message_came(self, message: bytes) -> None:
         """See ``inward.Taker``."""

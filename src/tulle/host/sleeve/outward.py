@@ -94,7 +94,8 @@ class Outward:
         if len(waiting) == 1:
             self._send_one(Kind.FRAME, waiting[0], self._endpoint)
         else:
-            together = b"".join([part for one in waiting for part in (LENGTH.pack(len(one)), one)])
+            pack = LENGTH.pack
+            together = b"".join([part for one in waiting for part in (pack(len(one)), one)])
             self._send_one(Kind.FRAMES, together, self._endpoint)
         self._waiting = []
         self._room = 0

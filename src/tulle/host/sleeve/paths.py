@@ -1,6 +1,6 @@
 """What the sleeve asks of a path, whatever its format, and what a path may use of the sleeve."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from tulle.datapath.sleeve.orders import (
@@ -58,16 +58,19 @@ class Outlets(Protocol):
     def socket(self) -> UdpSocket:
         """The socket of all paths."""
 
-    def deliver(self, frame: memoryview, peer: PeerName) -> bool:
-        """Hand the kernel a frame that came from a neighbour of our own kind, headers of the TAP first.
+    def deliver(self, frames: Sequence[memoryview], peer: PeerName) -> None:
+        """Hand the kernel frames that came from a neighbour of our own kind, headers of the TAP first.
 
-        False if it was not fit, or the kernel would not take it. The headers may be overwritten.
+        The headers may be overwritten. What is not fit is dropped and counted.
         """
 
     def deliver_plain(
         self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName, notes: bytes = NO_NOTES
     ) -> bool:
-        """The same for an Ethernet frame without headers, which travels from ``src`` to ``dst``."""
+        """The same for one Ethernet frame without headers, which travels from ``src`` to ``dst``.
+
+        False if it is dropped.
+        """
 
     def report(self, report: Arrival | Refused) -> None:
         """Tell the pure part."""

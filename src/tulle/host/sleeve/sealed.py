@@ -12,7 +12,7 @@ two ends have in common. So nothing has to be said before the first frame.
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,8 +47,8 @@ class Outlets(Protocol):
     def pass_on(self, frame: memoryview, neighbour: int) -> None:
         """Send a frame of ours to a neighbour."""
 
-    def deliver_here(self, frame: memoryview, peer: PeerName) -> bool:
-        """Hand the kernel a frame for this host that ``peer`` sent."""
+    def deliver_here(self, frames: Sequence[memoryview], peer: PeerName) -> None:
+        """Hand the kernel frames for this host that ``peer`` sent."""
 
 
 @dataclass(slots=True)
@@ -187,7 +187,7 @@ class Sealed:
         if len(frame) >= PREFIX + ETHERNET:
             header = vnet.read_tap_header(frame)
             if self._name(header.src) == peer and self._name(header.dst) == self._me:
-                self._outlets.deliver_here(frame, peer)
+                self._outlets.deliver_here((frame,), peer)
                 return
         self._dropped += 1
 

@@ -2,7 +2,7 @@
 
 import struct
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from tulle.datapath.sleeve.orders import (
     AimPath,
@@ -161,21 +161,23 @@ class Sleeve:
         """See ``paths.Outlets``."""
         return self._names
 
-    def deliver(self, frame: memoryview, peer: PeerName) -> bool:
+    def deliver(self, frames: Sequence[memoryview], peer: PeerName) -> None:
         """See ``paths.Outlets``."""
-        if self._sealed.active and frame[_MAC] == parcels.MAC and self._sealed.is_ours(frame):
-            self._sealed.take(frame)
-            return True
-        return self.deliver_here(frame, peer)
+        if not self._sealed.active:
+            self.deliver_here(frames, peer)
+            return
+        for frame in frames:
+            if frame[_MAC] == parcels.MAC and self._sealed.is_ours(frame):
+                self._sealed.take(frame)
+            else:
+                self.deliver_here((frame,), peer)
 
-    def deliver_here(self, frame: memoryview, peer: PeerName) -> bool:
+    def deliver_here(self, frames: Sequence[memoryview], peer: PeerName) -> None:
         """See ``sealed.Outlets``."""
         via = self._short_ids.get(peer)
-        if via is None or not vnet.readdress(frame, via):
-            self.undelivered += 1
-            return False
-        self._ready.append(frame)
-        return True
+        fit = [] if via is None else vnet.readdress(frames, via)
+        self.undelivered += len(frames) - len(fit)
+        self._ready += fit
 
     def deliver_plain(
         self, frame: bytes, dst: PeerName, src: PeerName, peer: PeerName, notes: bytes = vnet.NO_NOTES
@@ -188,7 +190,8 @@ class Sleeve:
             return False
         prefix = vnet.plain_prefix(to, origin, via, notes)
         if self._sealed.active and frame.startswith(parcels.MAC):
-            return self.deliver(memoryview(bytearray(prefix + frame)), peer)
+            self.deliver((memoryview(bytearray(prefix + frame)),), peer)
+            return True
         self._ready.append(prefix + frame)
         return True
 
@@ -294,7 +297,7 @@ class Sleeve:
                 frame = path.open(datagram, sequence, kind, padding)
                 if frame is not None:
                     self._framed = True
-                    (self.deliver if self._sealed.active else self.deliver_here)(frame, path.peer)
+                    (self.deliver if self._sealed.active else self.deliver_here)((frame,), path.peer)
                 return
         self._take_strange(datagram, source)
 

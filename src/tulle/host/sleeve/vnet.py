@@ -6,6 +6,7 @@ bytes of payload each, and which checksum is not complete yet. The tap header (1
 """
 
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tulle.datapath.tapframe import DATA
@@ -75,19 +76,23 @@ def read_tap_header(frame: memoryview | bytearray | bytes) -> TapHeader:
     return TapHeader._make(TAP_HEADER.unpack_from(frame, VNET.size))
 
 
-def readdress(frame: memoryview | bytearray, via: int) -> bool:
-    """Write the tap header anew for the kernel: the frame came from the neighbour ``via``.
+def readdress(frames: Iterable[memoryview], via: int) -> list[memoryview]:
+    """Write tap headers anew for the kernel: the frames came from the neighbour ``via``.
 
-    False if a frame from a peer is not fit for the kernel (which checks further).
+    Answers those of them that are fit for the kernel (which checks further).
     """
-    if not _SHORTEST <= len(frame) <= MAX_FRAME:
-        return False
-    kind = frame[1]
-    if kind and (kind & ~_ECN not in (TCP4, TCP6, UDP) or read_vnet(frame).gso_size < _LEAST_SEGMENT):
-        return False
-    frame[_KIND_AT] = DATA
-    _LAST_HOP.pack_into(frame, _LAST_HOP_AT, via, _ADDRESS_FAMILY)
-    return True
+    fit, last_hop = [], _LAST_HOP.pack(via, _ADDRESS_FAMILY)
+    for frame in frames:
+        if _SHORTEST <= len(frame) <= MAX_FRAME and (not frame[1] or _is_cut_right(frame)):
+            frame[_KIND_AT] = DATA
+            frame[_LAST_HOP_AT:PREFIX] = last_hop
+            fit.append(frame)
+    return fit
+
+
+def _is_cut_right(frame: memoryview) -> bool:
+    """Whether the kernel can cut a superframe of this kind, and not into too many packets."""
+    return frame[1] & ~_ECN in (TCP4, TCP6, UDP) and read_vnet(frame).gso_size >= _LEAST_SEGMENT
 
 
 def without_notes(frame: memoryview | bytearray) -> bytes:
