@@ -185,10 +185,10 @@ class Tap:
         next, leaves the instructions and data of each in the processor's cache.
         """
         found: list[memoryview] = []
-        fd, read = self._fd, os.readv
+        fd, read, add = self._fd, os.readv, found.append
         try:
             for buffer in self._buffers[:most]:
-                found.append(buffer[: read(fd, (buffer,))])
+                add(buffer[: read(fd, (buffer,))])
         except BlockingIOError:
             pass
         except OSError:

@@ -1,7 +1,7 @@
 """Frames sealed for one host, packed into frames that others relay, and opened."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -47,9 +47,8 @@ class End:
     def pass_on(self, frame: memoryview, neighbour: int) -> None:
         self.sent.append((bytes(frame), neighbour))
 
-    def deliver_here(self, frame: memoryview, peer: PeerName) -> bool:
-        self.got.append((bytes(frame), peer))
-        return True
+    def deliver_here(self, frames: Sequence[memoryview], peer: PeerName) -> None:
+        self.got += [(bytes(frame), peer) for frame in frames]
 
     def send(self, frame: bytes) -> list[bytes]:
         """What goes out for one frame."""
